@@ -1,0 +1,21 @@
+# One test program a room: every *_test.cc beside its code.
+find_package(GTest REQUIRED)
+include(GoogleTest)
+
+function(sinter_room_tests name)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS src/${name}/*_test.cc)
+  if(NOT sources)
+    return()
+  endif()
+  add_executable(${name}_test ${sources})
+  target_link_libraries(${name}_test PRIVATE sinter_${name} GTest::gtest_main)
+  target_precompile_headers(${name}_test REUSE_FROM prebuilt)
+  target_compile_definitions(${name}_test PRIVATE SINTER_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+  add_test(NAME ${name} COMMAND ${name}_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+endfunction()
+
+foreach(room base tensor text format artifact backend kv model engine compress gate)
+  if(TARGET sinter_${room})
+    sinter_room_tests(${room})
+  endif()
+endforeach()
