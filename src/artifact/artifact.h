@@ -1,0 +1,45 @@
+// A model directory as Hugging Face writes it, opened and checked: config.json, safetensors (mapped,
+// never trusted), and the dialect of its quantised tensors. No arithmetic; the bytes stay on disk.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "artifact/safetensors.h"
+#include "base/json.h"
+#include "format/format.h"
+
+namespace sinter {
+
+class Artifact {
+ public:
+  // Opens DIR. Throws Error(not_found | corrupt | unsupported) naming the file and field.
+  static std::shared_ptr<const Artifact> open(const std::string& directory);
+  virtual ~Artifact() = default;
+
+  virtual const std::string& directory() const = 0;
+  virtual const Json& config() const = 0;  // config.json, verbatim
+  virtual const Checkpoint& checkpoint() const = 0;
+
+  // A linear or embedding by module name ("model.layers.0.self_attn.q_proj", no ".weight"): dense or
+  // in whatever dialect the checkpoint uses. Throws Error(not_found | corrupt | unsupported). The
+  // bytes live as long as this Artifact. `rows` x `cols` is what the caller expects.
+  virtual Weight matrix(std::string_view module, int64_t rows, int64_t cols) const = 0;
+  virtual ActivationMode activation(std::string_view module) const = 0;
+  virtual bool has_matrix(std::string_view module) const = 0;
+  // A small dense tensor (norm gain, bias) as float32. Throws Error(not_found | corrupt).
+  virtual std::vector<float> vector(std::string_view tensor, int64_t size) const = 0;
+  virtual bool has_tensor(std::string_view tensor) const = 0;
+
+  // SHA-256 over the names and content digests of what determines answers: config, weights,
+  // tokenizer, template, generation config. Computed once, on demand.
+  virtual std::string digest() const = 0;
+  // One line for people: "bf16", "compressed-tensors W4A16 (i4_group:64)".
+  virtual std::string scheme() const = 0;
+};
+
+}  // namespace sinter

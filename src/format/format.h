@@ -1,0 +1,71 @@
+// Number formats of stored weights. A Format is a value: a codec and its group. A Codec is all that
+// the rest of the program may ask of a format; a method (RTN, GPTQ) chooses parameters and values,
+// a codec only says what is representable and packs it, so every method meets every format here.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "tensor/dtype.h"
+
+namespace sinter {
+
+struct Codec;
+
+struct Format {
+  const Codec* codec = nullptr;
+  int32_t group = 0;            // columns that share parameters; 0 = the whole row
+  DType scale = DType::bf16;    // how a scale is stored: bf16, f16 or f32; unused by plain codecs
+  bool operator==(const Format&) const = default;
+};
+
+// "bf16", "i4_group:64", "i8_row", "u4_group:128/f16" (scale dtype printed if it is not bf16).
+std::string to_string(const Format& format);
+Format format_named(std::string_view name);  // throws Error(bad_input, "format-unknown")
+
+// How a row of weights is coded. Integer codecs store row parameters as: one scale per group
+// (Format::scale), then, for codecs with zero points, one uint8 zero point per group.
+struct Codec {
+  const char* name;     // its identity, in files and in kernel tables
+  double bits;          // of one code
+  bool is_plain;        // an element type (f32, f16, bf16): no parameters, nothing to fit
+  bool has_zero_point;
+  // Requires cols % col_multiple == 0. Byte counts are of one row.
+  int64_t (*col_multiple)(const Format&);
+  int64_t (*row_bytes)(const Format&, int64_t cols);
+  int64_t (*param_bytes)(const Format&, int64_t cols);
+  // The default grid for a row; shrink < 1 clips the peak (for AWQ's and MSE's search).
+  void (*fit_row)(const Format&, std::span<const float> w, float shrink, uint8_t* params);
+  void (*pack_row)(const Format&, std::span<const float> w, const uint8_t* params, uint8_t* codes);
+  void (*unpack_row)(const Format&, const uint8_t* codes, const uint8_t* params,
+                     std::span<float> w);
+};
+
+// The one list of codecs.
+std::span<const Codec* const> codecs();
+
+// A stored matrix [rows, cols], not owned. Row r's codes are at codes + r * row_bytes.
+struct Weight {
+  Format format;
+  int64_t rows = 0;
+  int64_t cols = 0;
+  const uint8_t* codes = nullptr;   // any alignment
+  const uint8_t* params = nullptr;  // null for plain codecs
+  int64_t row_bytes() const { return format.codec->row_bytes(format, cols); }
+  int64_t param_bytes() const { return format.codec->param_bytes(format, cols); }
+  const uint8_t* row_codes(int64_t r) const { return codes + r * row_bytes(); }
+  const uint8_t* row_params(int64_t r) const {
+    return params == nullptr ? nullptr : params + r * param_bytes();
+  }
+  int64_t bytes() const { return rows * (row_bytes() + param_bytes()); }
+};
+
+// What happens to a linear's input before the product.
+enum class ActivationMode : uint8_t {
+  exact,       // float32 as it is
+  int8_token,  // rounded to int8 with one scale per token, computed at run time (W8A8)
+};
+
+}  // namespace sinter
