@@ -7,6 +7,17 @@ sinter_room(text PUBLIC sinter_base PkgConfig::PCRE2 PkgConfig::UTF8PROC)
 sinter_room(format PUBLIC sinter_tensor)
 sinter_room(artifact PUBLIC sinter_format)
 sinter_room(backend PUBLIC sinter_format)
+# Instruction sets: flags per directory, and nothing else in the program gets any.
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  target_compile_definitions(sinter_backend PUBLIC SINTER_X86)
+  set_source_files_properties(src/backend/cpu/avx2/kernels.cc PROPERTIES
+                              COMPILE_OPTIONS "-mavx2;-mfma;-mf16c" SKIP_PRECOMPILE_HEADERS ON)
+  # g++ 12's own AVX-512 headers trip -Wuninitialized.
+  set_source_files_properties(
+    src/backend/cpu/avx512/kernels.cc PROPERTIES SKIP_PRECOMPILE_HEADERS ON COMPILE_OPTIONS
+    "-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mfma;-mf16c;-Wno-uninitialized;-Wno-maybe-uninitialized")
+  set_source_files_properties(src/backend/cpu/ref/kernels.cc PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
+endif()
 sinter_room(kv PUBLIC sinter_backend)
 sinter_room(model PUBLIC sinter_kv sinter_artifact)
 sinter_room(engine PUBLIC sinter_model sinter_text)

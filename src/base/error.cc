@@ -26,8 +26,8 @@ int exit_code(Fault fault) {
 }
 
 void check_failed(const char* file, int line, const char* expression) {
-  std::fprintf(stderr, "sinter: bug: %s:%d: %s does not hold. Please report this line.\n", file, line,
-               expression);
+  std::fprintf(stderr, "sinter: bug: %s:%d: %s does not hold. Please report this line.\n", file,
+               line, expression);
   std::abort();
 }
 

@@ -1,5 +1,5 @@
-// How Sinter fails. Wrong outside (a file, a flag, a request): fail(...) throws Error. Wrong inside:
-// SINTER_CHECK aborts, and no input may reach it. "No" is a return value.
+// How Sinter fails. Wrong outside (a file, a flag, a request): fail(...) throws Error. Wrong
+// inside: SINTER_CHECK aborts, and no input may reach it. "No" is a return value.
 #pragma once
 
 #include <fmt/format.h>

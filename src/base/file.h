@@ -14,6 +14,8 @@ std::string read_file(const std::string& path);
 
 // Writes a temporary sibling, syncs it, renames it over `path`. Throws Error(io).
 void write_file_atomically(const std::string& path, std::string_view bytes);
+// The same for a file in pieces, which need not be joined in memory first.
+void write_file_atomically(const std::string& path, std::span<const std::string_view> pieces);
 
 // A read-only map of a whole file; lives as long as the last owner.
 class MappedFile {
@@ -33,8 +35,8 @@ class MappedFile {
   size_t size_;
 };
 
-// Appends whole lines to a file, each in one write, so that after SIGKILL every line is complete but
-// perhaps the last: open() cuts a torn last line off. The journal of resumable work.
+// Appends whole lines to a file, each in one write, so that after SIGKILL every line is complete
+// but perhaps the last: open() cuts a torn last line off. The journal of resumable work.
 class LineJournal {
  public:
   explicit LineJournal(const std::string& path);

@@ -9,12 +9,14 @@
 
 namespace sinter {
 
-using Json = nlohmann::ordered_json;  // keeps the order of keys (schemas, tools); small objects only
-using JsonMap = nlohmann::json;       // sorted keys, O(log n) look-up: for objects of many keys
+using Json =
+    nlohmann::ordered_json;      // keeps the order of keys (schemas, tools); small objects only
+using JsonMap = nlohmann::json;  // sorted keys, O(log n) look-up: for objects of many keys
 
 struct JsonLimits {
   int max_depth = 256;
-  int64_t max_keys = 4096;  // of one object; ordered look-up is linear, so this bounds hostile input
+  int64_t max_keys =
+      4096;  // of one object; ordered look-up is linear, so this bounds hostile input
 };
 
 // Parses one JSON value. `where` (a path, or "line 7 of suite.jsonl") begins every message.

@@ -65,21 +65,20 @@ void Progress::show(bool last) {
   if (mode_ == ProgressMode::none) return;
   shown_ = Clock::now();
   const double elapsed = Seconds(shown_ - start_).count();
-  const double eta =
-      total_ > 0 && done_ > 0
-          ? elapsed * static_cast<double>(std::max<int64_t>(0, total_ - done_)) /
-                static_cast<double>(done_)
-          : 0;
+  const double eta = total_ > 0 && done_ > 0
+                         ? elapsed * static_cast<double>(std::max<int64_t>(0, total_ - done_)) /
+                               static_cast<double>(done_)
+                         : 0;
   if (mode_ == ProgressMode::json) {
-    Json line = {{"event", "progress"}, {"task", task_},           {"done", done_},
-                 {"total", total_},     {"unit", unit_},           {"elapsed_s", elapsed},
+    Json line = {{"event", "progress"}, {"task", task_},   {"done", done_},
+                 {"total", total_},     {"unit", unit_},   {"elapsed_s", elapsed},
                  {"eta_s", eta},        {"finished", last}};
     if (!note_.empty()) line["note"] = note_;
     fmt::print(stderr, "{}\n", to_line(line));
     return;
   }
-  const std::string count =
-      total_ > 0 ? fmt::format("{}/{} {}", done_, total_, unit_) : fmt::format("{} {}", done_, unit_);
+  const std::string count = total_ > 0 ? fmt::format("{}/{} {}", done_, total_, unit_)
+                                       : fmt::format("{} {}", done_, unit_);
   const std::string time =
       last ? fmt::format("in {}", duration(elapsed))
            : (total_ > 0 ? fmt::format("ETA {}", duration(eta)) : duration(elapsed));
@@ -88,11 +87,11 @@ void Progress::show(bool last) {
     return;
   }
   constexpr int kWidth = 24;
-  const int filled =
-      total_ > 0 ? static_cast<int>(kWidth * std::min(done_, total_) / total_) : 0;
+  const int filled = total_ > 0 ? static_cast<int>(kWidth * std::min(done_, total_) / total_) : 0;
   std::string bar;
   for (int i = 0; i < kWidth; ++i) bar += i < filled ? "━" : "┄";
-  fmt::print(stderr, "\r\x1b[2K{} {} {}, {} {}{}", task_, bar, count, time, note_, last ? "\n" : "");
+  fmt::print(stderr, "\r\x1b[2K{} {} {}, {} {}{}", task_, bar, count, time, note_,
+             last ? "\n" : "");
   std::fflush(stderr);
 }
 

@@ -46,6 +46,13 @@ struct Codec {
 // The one list of codecs.
 std::span<const Codec* const> codecs();
 
+// The plain codec of an element type (f32, f16, bf16); null for every other dtype.
+const Codec* plain_codec(DType dtype);
+
+// Throws Error(bad_input, "format-columns") naming `tensor` if a row of `cols` weights does not fill
+// whole groups and whole 32-bit words of this format.
+void require_columns(const Format& format, int64_t cols, std::string_view tensor);
+
 // A stored matrix [rows, cols], not owned. Row r's codes are at codes + r * row_bytes.
 struct Weight {
   Format format;

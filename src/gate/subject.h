@@ -18,11 +18,14 @@ namespace sinter {
 struct Answer {
   std::string text;             // what the user would see, special tokens (tool calls) included
   std::vector<int32_t> tokens;  // generated ids, the stop token included
-  std::string finish;           // "stop", "length"
+  // Bytes of `text` after each token, so that a report can show which token diverged; empty = the
+  // subject does not know.
+  std::vector<int32_t> token_ends;
+  std::string finish;  // "stop", "length"
   int32_t prompt_tokens = 0;
-  float min_margin = 0;      // smallest (best - second best) logit over the generated tokens
+  float min_margin = 0;       // smallest (best - second best) logit over the generated tokens
   int32_t min_margin_at = 0;  // which generated token that was
-  double seconds = 0;        // share of the batch's time; informative, never judged as behaviour
+  double seconds = 0;         // share of the batch's time; informative, never judged as behaviour
 };
 
 // Log-probabilities (natural) that the subject gives to forced text after an item's prompt.
@@ -73,8 +76,10 @@ class Subject {
   // nullptr where the subject cannot give whole distributions (a remote endpoint).
   virtual std::unique_ptr<TextWalk> walk(const std::string& text) = 0;
 
-  // The runtime-cost domain: bytes of weights on disk, bytes read per token, resident memory,
-  // tokens/s of this run. Informative numbers by name.
+  // The runtime-cost domain, numbers by name in two groups: {"fixed": {...}, "measured": {...}}.
+  // Fixed are those that every run repeats exactly (bytes of weights on disk, bytes read per
+  // token) and go into the reports; measured ones (resident memory, tokens/s of this run) go to
+  // costs.json only, so that a report's bytes do not depend on the clock.
   virtual Json costs() const = 0;
 };
 

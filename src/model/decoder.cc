@@ -1,0 +1,263 @@
+// The maths of a decoder-only transformer: RMS norm, attention with RoPE and grouped heads, SwiGLU.
+// A screen of loading, a screen of forward.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "base/error.h"
+#include "model/model.h"
+
+namespace sinter {
+namespace {
+
+// y = W x + b
+struct Linear {
+  std::string module;
+  std::unique_ptr<PreparedWeight> weight;  // [out, in]
+  std::vector<float> bias;                 // [out] or empty
+};
+
+struct Layer {
+  std::vector<float> attn_norm, ffn_norm;  // [d_model]
+  std::vector<float> q_norm, k_norm;       // [head_dim] or empty
+  Linear q, k, v, o, gate, up, down;
+  int32_t sliding_window = 0;
+};
+
+// A matrix that grows with the largest batch seen.
+class Activations {
+ public:
+  MatMut get(int64_t rows, int64_t cols) {
+    const auto n = static_cast<size_t>(rows * cols);
+    if (floats_.size() < n) floats_.resize(n);
+    return {floats_.data(), rows, cols, cols};
+  }
+
+ private:
+  std::vector<float> floats_;
+};
+
+class Loader {
+ public:
+  Loader(const Artifact& artifact, Backend& backend) : artifact_(artifact), backend_(backend) {}
+
+  Linear linear(const std::string& module, int64_t rows, int64_t cols, bool with_bias) const {
+    Linear l;
+    l.module = module;
+    l.weight = backend_.prepare(artifact_.matrix(module, rows, cols), artifact_.activation(module));
+    if (with_bias) l.bias = artifact_.vector(module + ".bias", rows);
+    return l;
+  }
+
+  std::unique_ptr<PreparedWeight> table(const std::string& module, int64_t rows,
+                                        int64_t cols) const {
+    return backend_.prepare(artifact_.matrix(module, rows, cols), ActivationMode::exact);
+  }
+
+  std::vector<float> vector(const std::string& tensor, int64_t size) const {
+    return artifact_.vector(tensor, size);
+  }
+
+  Layer layer(const ModelConfig& c, const ModuleNames& names, int32_t i) const {
+    const std::string at = fmt::format(fmt::runtime(names.layer), i);
+    const int64_t q_dim = int64_t{c.n_heads} * c.head_dim;
+    const int64_t kv_dim = int64_t{c.n_kv_heads} * c.head_dim;
+    Layer l;
+    l.attn_norm = vector(at + names.attn_norm, c.d_model);
+    l.ffn_norm = vector(at + names.ffn_norm, c.d_model);
+    if (c.qk_norm) {
+      l.q_norm = vector(at + names.q_norm, c.head_dim);
+      l.k_norm = vector(at + names.k_norm, c.head_dim);
+    }
+    l.q = linear(at + names.q, q_dim, c.d_model, c.qkv_bias);
+    l.k = linear(at + names.k, kv_dim, c.d_model, c.qkv_bias);
+    l.v = linear(at + names.v, kv_dim, c.d_model, c.qkv_bias);
+    l.o = linear(at + names.o, c.d_model, q_dim, c.o_bias);
+    l.gate = linear(at + names.gate, c.d_ff, c.d_model, c.mlp_bias);
+    l.up = linear(at + names.up, c.d_ff, c.d_model, c.mlp_bias);
+    l.down = linear(at + names.down, c.d_model, c.d_ff, c.mlp_bias);
+    l.sliding_window = c.sliding_window[static_cast<size_t>(i)];
+    return l;
+  }
+
+ private:
+  const Artifact& artifact_;
+  Backend& backend_;
+};
+
+}  // namespace
+
+struct Decoder::State {
+  State(std::shared_ptr<const Artifact> a, Backend& b) : artifact(std::move(a)), backend(b) {}
+
+  std::shared_ptr<const Artifact> artifact;  // owns the bytes under the weights
+  Backend& backend;
+  ModelConfig config;
+  std::unique_ptr<PagePool> pool;
+  std::unique_ptr<PreparedWeight> embed;  // [vocab, d_model]
+  std::unique_ptr<PreparedWeight> head;   // [vocab, d_model]; null = tied
+  std::string head_module;
+  std::vector<float> final_norm;  // [d_model]
+  std::vector<Layer> layers;
+  Tap tap;
+
+  Activations x, normed, q, k, v, attended, gate, up, cos, sin, last, logits;
+  std::vector<AttentionRow> rows;
+
+  void linear(const Linear& l, MatView in, MatMut out) {
+    if (tap) tap(l.module, in);
+    backend.linear(*l.weight, l.bias, in, out);
+  }
+
+  // Angles of every row's position, shared by all layers and heads. cos, sin: [n, head_dim / 2].
+  void rotations(const Batch& batch, MatMut c, MatMut s) const {
+    for (const BatchSpan& span : batch.spans) {
+      for (int32_t i = 0; i < span.n_rows; ++i) {
+        const auto position = static_cast<float>(span.first_position + i);
+        for (int64_t j = 0; j < c.cols; ++j) {
+          const float angle = position * config.rope.inv_freq[static_cast<size_t>(j)];
+          c.row(span.first_row + i)[static_cast<size_t>(j)] =
+              std::cos(angle) * config.rope.magnitude;
+          s.row(span.first_row + i)[static_cast<size_t>(j)] =
+              std::sin(angle) * config.rope.magnitude;
+        }
+      }
+    }
+  }
+
+  // Copies the rows' keys and values into their pages.
+  void store(const Batch& batch, int32_t layer, MatView keys, MatView values) const {
+    const int64_t head_stride = int64_t{kPageTokens} * config.head_dim;
+    const int64_t half = pool->shape().half_floats();
+    const auto bytes = static_cast<size_t>(config.head_dim) * sizeof(float);
+    for (const BatchSpan& span : batch.spans) {
+      for (int32_t i = 0; i < span.n_rows; ++i) {
+        float* at = span.table->key(span.first_position + i, layer);
+        const float* from_k = keys.row(span.first_row + i).data();
+        const float* from_v = values.row(span.first_row + i).data();
+        for (int32_t h = 0; h < config.n_kv_heads; ++h) {
+          std::memcpy(at + h * head_stride, from_k + h * config.head_dim, bytes);
+          std::memcpy(at + half + h * head_stride, from_v + h * config.head_dim, bytes);
+        }
+      }
+    }
+  }
+
+  void point_at_layer(const Batch& batch, int32_t layer) {
+    rows.resize(batch.tokens.size());
+    for (const BatchSpan& span : batch.spans) {
+      for (int32_t i = 0; i < span.n_rows; ++i) {
+        rows[static_cast<size_t>(span.first_row + i)] = {
+            .pages = span.table->pages(),
+            .layer_offset = layer * pool->shape().layer_floats(),
+            .page_tokens = kPageTokens,
+            .position = span.first_position + i};
+      }
+    }
+  }
+};
+
+Decoder::Decoder(std::shared_ptr<const Artifact> artifact, Backend& backend, int64_t kv_bytes)
+    : state_(std::make_unique<State>(artifact, backend)) {
+  State& s = *state_;
+  const JsonFields json(artifact->config(), artifact->directory() + "/config.json");
+  const Architecture& architecture = architecture_of(json);
+  s.config = architecture.config(json);
+  const ModelConfig& c = s.config;
+  const ModuleNames& names = architecture.names;
+  const Loader load(*artifact, backend);
+  s.embed = load.table(names.embed, c.vocab, c.d_model);
+  if (!c.tied_embeddings) s.head = load.table(names.head, c.vocab, c.d_model);
+  s.head_module = names.head;
+  s.final_norm = load.vector(names.final_norm, c.d_model);
+  for (int32_t i = 0; i < c.n_layers; ++i) s.layers.push_back(load.layer(c, names, i));
+
+  const PageShape shape{c.n_layers, c.n_kv_heads, c.head_dim};
+  const int64_t max_pages = kv_bytes / shape.page_bytes();
+  if (max_pages < 1) {
+    fail(Fault::exhausted, "kv-too-small",
+         "the KV cache has {} bytes, but one page of {} tokens needs {}; raise --kv-mib", kv_bytes,
+         kPageTokens, shape.page_bytes());
+  }
+  s.pool = std::make_unique<PagePool>(shape, max_pages);
+}
+
+Decoder::~Decoder() = default;
+
+const ModelConfig& Decoder::config() const { return state_->config; }
+PagePool& Decoder::pages() { return *state_->pool; }
+void Decoder::set_tap(Tap tap) { state_->tap = std::move(tap); }
+
+int64_t Decoder::bytes_per_token() const {
+  int64_t bytes = state_->head ? state_->head->bytes() : state_->embed->bytes();
+  for (const Layer& l : state_->layers) {
+    for (const Linear* linear : {&l.q, &l.k, &l.v, &l.o, &l.gate, &l.up, &l.down}) {
+      bytes += linear->weight->bytes();
+    }
+  }
+  return bytes;
+}
+
+MatView Decoder::forward(const Batch& batch) {
+  State& s = *state_;
+  const ModelConfig& c = s.config;
+  Backend& b = s.backend;
+  const auto n = static_cast<int64_t>(batch.tokens.size());
+  const int64_t q_dim = int64_t{c.n_heads} * c.head_dim;
+  const int64_t kv_dim = int64_t{c.n_kv_heads} * c.head_dim;
+  const MatMut x = s.x.get(n, c.d_model), normed = s.normed.get(n, c.d_model);
+  const MatMut q = s.q.get(n, q_dim), attended = s.attended.get(n, q_dim);
+  const MatMut k = s.k.get(n, kv_dim), v = s.v.get(n, kv_dim);
+  const MatMut gate = s.gate.get(n, c.d_ff), up = s.up.get(n, c.d_ff);
+  const MatMut cos = s.cos.get(n, c.head_dim / 2), sin = s.sin.get(n, c.head_dim / 2);
+
+  for (const BatchSpan& span : batch.spans) {
+    SINTER_CHECK(span.table->n_tokens() == span.first_position);
+    span.table->extend(span.n_rows);
+  }
+  s.rotations(batch, cos, sin);
+  b.embed(*s.embed, batch.tokens, x);
+  for (int32_t i = 0; i < c.n_layers; ++i) {
+    const Layer& l = s.layers[static_cast<size_t>(i)];
+    b.rms_norm(l.attn_norm, c.norm_eps, x, normed);
+    s.linear(l.q, normed, q);
+    s.linear(l.k, normed, k);
+    s.linear(l.v, normed, v);
+    if (c.qk_norm) {
+      b.rms_norm(l.q_norm, c.norm_eps, q, q);
+      b.rms_norm(l.k_norm, c.norm_eps, k, k);
+    }
+    b.rope(c.head_dim, cos, sin, q);
+    b.rope(c.head_dim, cos, sin, k);
+    s.store(batch, i, k, v);
+    s.point_at_layer(batch, i);
+    b.attention({.n_heads = c.n_heads,
+                 .n_kv_heads = c.n_kv_heads,
+                 .head_dim = c.head_dim,
+                 .sliding_window = l.sliding_window,
+                 .scale = 1.0f / std::sqrt(static_cast<float>(c.head_dim))},
+                q, s.rows, attended);
+    s.linear(l.o, attended, normed);
+    b.add(normed, x);
+
+    b.rms_norm(l.ffn_norm, c.norm_eps, x, normed);
+    s.linear(l.gate, normed, gate);
+    s.linear(l.up, normed, up);
+    b.silu_mul(gate, up);
+    s.linear(l.down, gate, normed);
+    b.add(normed, x);
+  }
+
+  const auto n_logits = static_cast<int64_t>(batch.logit_rows.size());
+  const MatMut last = s.last.get(n_logits, c.d_model), logits = s.logits.get(n_logits, c.vocab);
+  for (int64_t i = 0; i < n_logits; ++i) {
+    const auto row = x.row(batch.logit_rows[static_cast<size_t>(i)]);
+    std::copy(row.begin(), row.end(), last.row(i).begin());
+  }
+  b.rms_norm(s.final_norm, c.norm_eps, last, last);
+  if (s.tap) s.tap(s.head_module, last);
+  b.linear(s.head ? *s.head : *s.embed, {}, last, logits);
+  return logits;
+}
+
+}  // namespace sinter
