@@ -1,5 +1,6 @@
-// A model directory as Hugging Face writes it, opened and checked: config.json, safetensors (mapped,
-// never trusted), and the dialect of its quantised tensors. No arithmetic; the bytes stay on disk.
+// A model directory as Hugging Face writes it, opened and checked: config.json, safetensors
+// (mapped, never trusted), and the dialect of its quantised tensors. No arithmetic; the bytes stay
+// on disk.
 #pragma once
 
 #include <cstdint>
@@ -25,9 +26,9 @@ class Artifact {
   virtual const Json& config() const = 0;  // config.json, verbatim
   virtual const Checkpoint& checkpoint() const = 0;
 
-  // A linear or embedding by module name ("model.layers.0.self_attn.q_proj", no ".weight"): dense or
-  // in whatever dialect the checkpoint uses. Throws Error(not_found | corrupt | unsupported). The
-  // bytes live as long as this Artifact. `rows` x `cols` is what the caller expects.
+  // A linear or embedding by module name ("model.layers.0.self_attn.q_proj", no ".weight"): dense
+  // or in whatever dialect the checkpoint uses. Throws Error(not_found | corrupt | unsupported).
+  // The bytes live as long as this Artifact. `rows` x `cols` is what the caller expects.
   virtual Weight matrix(std::string_view module, int64_t rows, int64_t cols) const = 0;
   virtual ActivationMode activation(std::string_view module) const = 0;
   virtual bool has_matrix(std::string_view module) const = 0;

@@ -142,8 +142,7 @@ Value repeat(const Value& value, int64_t times, Meter* meter) {
   const auto& source = value.items();
   if (times > 0 && !source.empty()) {
     const int64_t most = (int64_t{1} << 40) / static_cast<int64_t>(source.size());
-    meter->reserve(std::min(times, most) *
-                   static_cast<int64_t>(source.size() * sizeof(Value)));
+    meter->reserve(std::min(times, most) * static_cast<int64_t>(source.size() * sizeof(Value)));
     for (int64_t i = 0; i < times; ++i) items.insert(items.end(), source.begin(), source.end());
     meter->step(static_cast<int64_t>(items.size()));
   }

@@ -79,8 +79,7 @@ Value Value::object(std::shared_ptr<Object> object) {
   return Value(Kind::object, std::move(object));
 }
 Value Value::undefined(Meter* meter, std::string message, bool security) {
-  return Value(Kind::undefined,
-               std::make_shared<Undefined>(meter, std::move(message), security));
+  return Value(Kind::undefined, std::make_shared<Undefined>(meter, std::move(message), security));
 }
 
 double Value::as_real() const { return is(Kind::real) ? real_ : static_cast<double>(integer_); }
@@ -141,8 +140,7 @@ void Dict::set(const Value& key, Value value, Meter* meter) {
   entries_.emplace_back(key, std::move(value));
 }
 
-std::shared_ptr<Dict> make_dict(Meter* meter,
-                                const std::vector<std::pair<Value, Value>>& entries) {
+std::shared_ptr<Dict> make_dict(Meter* meter, const std::vector<std::pair<Value, Value>>& entries) {
   int depth = 0;
   for (const auto& [k, v] : entries) depth = std::max({depth, k.depth(), v.depth()});
   auto dict = std::make_shared<Dict>(meter, depth + 1);
@@ -553,8 +551,8 @@ bool contains(const Value& container, const Value& item, Meter* meter) {
   if (container.is(Kind::text)) {
     if (item.is_undefined()) raise_undefined(item);
     if (!item.is(Kind::text)) {
-      raise_type(fmt::format("'in <string>' requires string as left operand, not {}",
-                             type_name(item)));
+      raise_type(
+          fmt::format("'in <string>' requires string as left operand, not {}", type_name(item)));
     }
     meter->work_on(container.bytes().size() * 4);
     return container.bytes().find(item.bytes()) != std::string_view::npos;

@@ -229,8 +229,7 @@ class Dict : public Object {
   std::unordered_multimap<size_t, size_t> index_;  // of hash to position
 };
 
-std::shared_ptr<Dict> make_dict(Meter* meter,
-                                const std::vector<std::pair<Value, Value>>& entries);
+std::shared_ptr<Dict> make_dict(Meter* meter, const std::vector<std::pair<Value, Value>>& entries);
 
 std::string type_name(const Value& value);
 [[noreturn]] void raise_type(std::string message);

@@ -1,0 +1,194 @@
+// sinter perplexity: negative log-likelihood of documents, per token and per byte.
+#include <cmath>
+
+#include "app/command.h"
+#include "app/loaded_model.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/progress.h"
+
+namespace sinter {
+namespace {
+
+struct Options {
+  std::string model, file;
+  bool ids = false, lines = false, per_document = false, logits = false;
+  int32_t window = 0;
+  EngineOptions engine;
+};
+
+struct Document {
+  std::string id;
+  std::vector<Token> tokens;
+  int64_t bytes = 0;  // of text; 0 = unknown
+};
+
+std::vector<Token> token_list(const Json& json, const std::string& where) {
+  std::vector<Token> ids;
+  if (!json.is_array()) {
+    fail(Fault::bad_input, "ids-syntax", "{}: expected a list of token ids, found {}", where,
+         json.type_name());
+  }
+  for (const Json& id : json) {
+    if (!id.is_number_integer() || id < 0 || id > INT32_MAX) {
+      fail(Fault::bad_input, "ids-syntax", "{}: expected a token id, found {}", where,
+           to_line(id).substr(0, 40));
+    }
+    ids.push_back(id.get<Token>());
+  }
+  return ids;
+}
+
+// A document is a whole file, or with --ids or --lines one line: a JSON list of ids, {"ids": [...]},
+// {"text": "..."} or plain text.
+std::vector<Document> read_documents(const Options& o, const LoadedModel& model) {
+  const std::string bytes = read_file(o.file);
+  std::vector<Document> documents;
+  const auto from_text = [&](std::string id, std::string_view text) {
+    documents.push_back({std::move(id), model.need_chat().tokenizer().encode(text),
+                         static_cast<int64_t>(text.size())});
+  };
+  if (!o.ids && !o.lines) {
+    from_text(o.file, bytes);
+    return documents;
+  }
+  size_t at = 0;
+  for (int64_t line = 1; at < bytes.size(); ++line) {
+    const size_t end = std::min(bytes.find('\n', at), bytes.size());
+    const std::string_view text(bytes.data() + at, end - at);
+    at = end + 1;
+    if (text.empty()) continue;
+    const std::string where = fmt::format("{}: line {}", o.file, line);
+    const std::string id = fmt::format("line {}", line);
+    if (text.front() != '{' && text.front() != '[') {
+      if (o.ids) fail(Fault::bad_input, "ids-syntax", "{}: expected a JSON list of ids", where);
+      from_text(id, text);
+      continue;
+    }
+    const Json json = parse_json(text, where);
+    if (json.is_array()) {
+      documents.push_back({id, token_list(json, where), 0});
+    } else if (json.contains("ids")) {
+      documents.push_back({json.value("id", id), token_list(json["ids"], where), 0});
+    } else {
+      const JsonFields f(json, where);
+      from_text(f.string("id", id), f.string("text"));
+    }
+  }
+  if (documents.empty()) {
+    fail(Fault::bad_input, "text-empty", "{}: expected at least one document, found none", o.file);
+  }
+  return documents;
+}
+
+struct Sum {
+  double nll = 0;  // nats
+  int64_t tokens = 0, bytes = 0;
+  int64_t top1 = 0;  // tokens that were the model's first choice
+
+  Json to_json() const {
+    const double n = static_cast<double>(std::max<int64_t>(tokens, 1));
+    Json j = {{"predicted_tokens", tokens},
+              {"nll", nll},
+              {"nll_per_token", nll / n},
+              {"perplexity", std::exp(nll / n)},
+              {"top1", static_cast<double>(top1) / n}};
+    if (bytes > 0) {
+      j["bytes"] = bytes;
+      j["nll_per_byte"] = nll / static_cast<double>(bytes);
+      j["bits_per_byte"] = nll / static_cast<double>(bytes) / std::log(2.0);
+    }
+    return j;
+  }
+};
+
+// Windows do not overlap: each token but a window's first is predicted from its own window.
+Sum score(const Options& o, Decoder& decoder, const Document& d) {
+  Sum sum;
+  sum.bytes = d.bytes;
+  const auto window = static_cast<size_t>(o.window > 0 ? o.window : decoder.config().max_tokens);
+  for (size_t at = 0; at < d.tokens.size(); at += window) {
+    const size_t end = std::min(d.tokens.size(), at + window);
+    const std::vector<Token> part(d.tokens.begin() + static_cast<std::ptrdiff_t>(at),
+                                  d.tokens.begin() + static_cast<std::ptrdiff_t>(end));
+    for_each_row(decoder, o.engine, part, [&](int32_t position, std::span<const float> logits) {
+      const Token token = part[static_cast<size_t>(position)];
+      sum.nll -= log_probability(logits, token);
+      sum.top1 += sample(logits, {}, position) == token;
+      ++sum.tokens;
+      if (o.logits) {
+        print_json({{"document", d.id}, {"position", static_cast<int64_t>(at) + position},
+                    {"logits", std::vector<float>(logits.begin(), logits.end())}});
+      }
+    });
+  }
+  return sum;
+}
+
+int run(const Options& o) {
+  LoadedModel model =
+      LoadedModel::load(o.model, make_cpu_backend(o.engine.threads, o.engine.isa), o.engine);
+  const std::vector<Document> documents = read_documents(o, model);
+  int64_t total_tokens = 0;
+  for (const Document& d : documents) total_tokens += static_cast<int64_t>(d.tokens.size());
+  Sum total;
+  Progress progress("perplexity", total_tokens, "tokens");
+  for (const Document& d : documents) {
+    const Sum sum = score(o, *model.decoder, d);
+    total.nll += sum.nll;
+    total.tokens += sum.tokens;
+    total.bytes += sum.bytes;
+    total.top1 += sum.top1;
+    if (o.per_document) {
+      Json line = {{"document", d.id}};
+      line.update(sum.to_json());
+      print_json(line);
+    }
+    progress.advance(static_cast<int64_t>(d.tokens.size()));
+  }
+  Json out = {{"model", o.model}, {"documents", documents.size()}};
+  out.update(total.to_json());
+  if (globals().json || o.per_document) {
+    print_json(out);
+  } else {
+    std::string text = fmt::format("{} tokens predicted in {} document{}\n", total.tokens,
+                                   documents.size(), documents.size() == 1 ? "" : "s");
+    text += fmt::format("  {:.4f} nats per token  (perplexity {:.4f})\n",
+                        out["nll_per_token"].get<double>(), out["perplexity"].get<double>());
+    if (total.bytes > 0) {
+      text += fmt::format("  {:.4f} nats per byte   ({:.4f} bits)\n",
+                          out["nll_per_byte"].get<double>(), out["bits_per_byte"].get<double>());
+    }
+    text += fmt::format("  {:.2f} % of tokens were the model's first choice\n",
+                        100 * out["top1"].get<double>());
+    print_text(text);
+  }
+  return 0;
+}
+
+std::function<int()> setup(CLI::App& app) {
+  auto o = std::make_shared<Options>();
+  app.add_option("MODEL", o->model, "A model directory.")->required();
+  app.add_option("FILE", o->file, "UTF-8 text, one document; see --lines and --ids.")->required();
+  app.add_flag("--lines", o->lines,
+               R"(Each line is a document: plain text, or {"id": ..., "text": ...}.)");
+  app.add_flag("--ids", o->ids,
+               R"(Each line is a document of token ids: [1, 5, ...] or {"id": ..., "ids": [...]}. )"
+               "No tokenizer is needed.");
+  app.add_flag("--per-document", o->per_document, "One line of JSON per document, then the total.");
+  app.add_flag("--logits", o->logits,
+               "Also print each position's logits as a line of JSON (large; for comparisons).");
+  app.add_option("--window", o->window,
+                 "Tokens of context at most; longer documents are cut. Default: the model's.")
+      ->check(CLI::Range(2, 1 << 26));
+  o->engine.add_to(app);
+  app.footer("Example:  sinter perplexity models/pebble README.md");
+  return [o] { return run(*o); };
+}
+
+}  // namespace
+
+const Command kPerplexityCommand = {
+    "perplexity", "Negative log-likelihood of text, per token and per byte.", setup};
+
+}  // namespace sinter

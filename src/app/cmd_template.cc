@@ -1,0 +1,74 @@
+// sinter template: the prompt that a chat template makes of a conversation.
+#include <filesystem>
+
+#include "app/command.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "text/chat.h"
+
+namespace sinter {
+namespace {
+
+struct Options {
+  std::string model, conversation;
+  bool no_generation_prompt = false;
+};
+
+int run(const Options& o) {
+  Json json = read_json_file(o.conversation);
+  if (json.is_array()) json = Json{{"messages", json}};
+  const JsonFields fields(json, o.conversation);
+  Conversation c{.messages = fields.at("messages"),
+                 .tools = fields.has("tools") ? fields.at("tools") : Json(),
+                 .extra = fields.has("chat_template_kwargs") ? fields.at("chat_template_kwargs")
+                                                             : Json::object(),
+                 .add_generation_prompt = fields.boolean("add_generation_prompt", true)};
+  if (o.no_generation_prompt) c.add_generation_prompt = false;
+  if (fields.has("response_format")) c.extra["response_format"] = fields.at("response_format");
+
+  std::string text;
+  Json out;
+  if (std::filesystem::is_directory(o.model)) {
+    const auto chat = Chat::load(o.model);
+    text = chat->render(c);
+    out = {{"text", text}, {"ids", chat->encode(c)}};
+  } else {  // a template on its own; special tokens come with the conversation
+    const auto parsed = ChatTemplate::parse(read_file(o.model), o.model);
+    text = parsed->render({.messages = c.messages,
+                           .tools = c.tools,
+                           .documents = fields.has("documents") ? fields.at("documents") : Json(),
+                           .add_generation_prompt = c.add_generation_prompt,
+                           .bos_token = fields.string("bos_token", ""),
+                           .eos_token = fields.string("eos_token", ""),
+                           .pad_token = fields.string("pad_token", ""),
+                           .unk_token = fields.string("unk_token", ""),
+                           .extra = c.extra,
+                           .now = std::nullopt});
+    out = {{"text", text}};
+  }
+  if (globals().json) {
+    print_json(out);
+  } else {
+    print_text(text);
+  }
+  return 0;
+}
+
+std::function<int()> setup(CLI::App& app) {
+  auto o = std::make_shared<Options>();
+  app.add_option("MODEL", o->model, "A model directory, or a .jinja file.")->required();
+  app.add_option("CONVERSATION", o->conversation,
+                 "JSON: a list of messages, or {messages, tools, response_format, "
+                 "chat_template_kwargs, add_generation_prompt}.")
+      ->required();
+  app.add_flag("--no-generation-prompt", o->no_generation_prompt,
+               "Do not open the assistant's turn.");
+  return [o] { return run(*o); };
+}
+
+}  // namespace
+
+const Command kTemplateCommand = {
+    "template", "Print the prompt that a model's chat template makes of a conversation.", setup};
+
+}  // namespace sinter

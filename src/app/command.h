@@ -1,0 +1,45 @@
+// What every command shares: the one list of commands, the flags of a loaded engine, and how results
+// leave the program. stdout carries results only; progress and errors go to stderr.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+
+#include "base/json.h"
+
+namespace sinter {
+
+struct Globals {
+  bool json = false;
+  std::string progress = "auto";
+};
+Globals& globals();
+
+// A command adds its flags to `app` and returns what to run; the result is the exit code.
+struct Command {
+  const char* name;
+  const char* summary;
+  std::function<int()> (*setup)(CLI::App& app);
+};
+
+// Prints one JSON document to stdout.
+void print_json(const Json& value);
+// Prints text to stdout; throws Error(io, "stdout-closed") when nobody can read it.
+void print_text(std::string_view text);
+
+// Set by SIGINT and SIGTERM once install_interrupt() ran; long work polls it and stops resumably.
+void install_interrupt();
+bool interrupted();
+
+extern const Command kInspectCommand;
+extern const Command kRunCommand;
+extern const Command kTokenizeCommand;
+extern const Command kDetokenizeCommand;
+extern const Command kTemplateCommand;
+extern const Command kPerplexityCommand;
+extern const Command kCompressCommand;
+extern const Command kGateCommand;
+extern const Command kDoctorCommand;
+
+}  // namespace sinter

@@ -1,0 +1,80 @@
+#include "app/loaded_model.h"
+
+#include <filesystem>
+
+#include "base/build.h"
+#include "base/error.h"
+
+namespace sinter {
+
+void EngineOptions::add_to(CLI::App& app) {
+  app.add_option("--threads", threads, "Threads; 0 = one per core. Never changes an answer.")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+  app.add_option("--isa", isa, "Instruction set: ref, avx2 or avx512. Default: the best there is.");
+  app.add_option("--kv-mib", kv_mib, "Memory for keys and values, at most, in MiB.")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 30))
+      ->capture_default_str();
+  app.add_option("--max-sequences", max_sequences, "Sequences decoded together, at most.")
+      ->check(CLI::Range(1, 512))
+      ->capture_default_str();
+  app.add_option("--prefill-chunk", prefill_chunk, "Prompt tokens of one forward, at most.")
+      ->check(CLI::Range(1, 65536))
+      ->capture_default_str();
+}
+
+EngineLimits EngineOptions::limits() const {
+  return {.max_sequences = max_sequences,
+          .step_tokens = std::max(prefill_chunk, 2 * max_sequences),
+          .max_chunk = prefill_chunk};
+}
+
+LoadedModel LoadedModel::load(const std::string& directory, std::shared_ptr<Backend> backend,
+                              const EngineOptions& options) {
+  LoadedModel m;
+  m.backend = std::move(backend);
+  m.artifact = Artifact::open(directory);
+  if (std::filesystem::exists(directory + "/tokenizer.json")) m.chat = Chat::load(directory);
+  m.decoder = std::make_unique<Decoder>(m.artifact, *m.backend, options.kv_mib << 20);
+  const int32_t vocab = m.decoder->config().vocab;
+  if (m.chat && m.chat->tokenizer().vocab_size() > vocab) {
+    fail(Fault::incompatible, "vocabulary-mismatch",
+         "{}: tokenizer.json has ids up to {}, config.json's vocab_size is {}; they do not belong "
+         "together",
+         directory, m.chat->tokenizer().vocab_size() - 1, vocab);
+  }
+  return m;
+}
+
+const Chat& LoadedModel::need_chat() const {
+  if (!chat) {
+    fail(Fault::not_found, "tokenizer-missing",
+         "{}: expected tokenizer.json, found none; text needs one (token ids do not)",
+         artifact->directory());
+  }
+  return *chat;
+}
+
+Json LoadedModel::engine_record() const {
+  return {{"build", build_name()},
+          {"backend", backend->name()},
+          {"kv", fmt::format("f32, pages of {}", kPageTokens)}};
+}
+
+void for_each_row(Decoder& decoder, const EngineOptions& options, const std::vector<Token>& tokens,
+                  const RowObserver& row) {
+  Engine engine(decoder, options.limits());
+  std::string error;
+  engine.add({.prompt = tokens,
+              .max_new_tokens = 0,
+              .sampling = {},
+              .stop = {},
+              .observe = row,
+              .observe_from = 1,
+              .on_token = {}},
+             [&](const Completion& c) { error = c.error; });
+  engine.run();
+  if (!error.empty()) fail(Fault::corrupt, "logits-not-finite", "{}", error);
+}
+
+}  // namespace sinter

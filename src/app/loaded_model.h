@@ -1,0 +1,50 @@
+// A model directory, opened and ready to run: artifact, text side, backend, decoder.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "app/command.h"
+#include "artifact/artifact.h"
+#include "backend/backend.h"
+#include "engine/engine.h"
+#include "model/model.h"
+#include "text/chat.h"
+
+namespace sinter {
+
+// How to run: the flags that every command with an engine has.
+struct EngineOptions {
+  int threads = 0;
+  std::string isa;
+  int64_t kv_mib = 512;
+  int32_t max_sequences = 32;
+  int32_t prefill_chunk = 512;
+
+  void add_to(CLI::App& app);
+  EngineLimits limits() const;
+};
+
+struct LoadedModel {
+  std::shared_ptr<const Artifact> artifact;
+  std::shared_ptr<const Chat> chat;  // null if the directory has no tokenizer.json
+  std::shared_ptr<Backend> backend;
+  std::unique_ptr<Decoder> decoder;
+
+  // `backend` may be shared by several models. Throws Error.
+  static LoadedModel load(const std::string& directory, std::shared_ptr<Backend> backend,
+                          const EngineOptions& options);
+  // Throws Error(not_found, "tokenizer-missing").
+  const Chat& need_chat() const;
+  // What runs it, for records: {"build", "backend", "kv"}. Not the number of threads or the batch:
+  // answers do not depend on them.
+  Json engine_record() const;
+};
+
+// Log-probabilities etc. need whole sequences of one text: forwards `tokens` in chunks and calls
+// row(position, logits) for each position >= 1 with the logits that predict tokens[position].
+// Throws Error as Engine::add does.
+void for_each_row(Decoder& decoder, const EngineOptions& options, const std::vector<Token>& tokens,
+                  const RowObserver& row);
+
+}  // namespace sinter

@@ -1,0 +1,224 @@
+#include "artifact/artifact.h"
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <map>
+#include <mutex>
+
+#include "artifact/dialect.h"
+#include "artifact/quantized.h"
+#include "base/digest.h"
+#include "base/error.h"
+
+namespace sinter {
+namespace {
+
+// Beside the weights, what decides how a prompt is read and an answer ended.
+constexpr std::array kAnswerFiles = {"config.json",
+                                     "generation_config.json",
+                                     "tokenizer.json",
+                                     "tokenizer_config.json",
+                                     "special_tokens_map.json",
+                                     "added_tokens.json",
+                                     "vocab.json",
+                                     "merges.txt",
+                                     "tokenizer.model",
+                                     "chat_template.jinja",
+                                     "chat_template.json"};
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return out;
+}
+
+std::string_view without_suffix(std::string_view name, std::string_view suffix) {
+  return name.ends_with(suffix) ? name.substr(0, name.size() - suffix.size()) : std::string_view();
+}
+
+class DirectoryArtifact : public Artifact {
+ public:
+  explicit DirectoryArtifact(const std::string& directory)
+      : directory_(directory),
+        config_(read_json_file(directory + "/config.json")),
+        dialect_(read_dialect(config_, directory)),
+        checkpoint_(Checkpoint::open_directory(directory)) {
+    for (const StoredTensor& t : checkpoint_->tensors()) check_belongs(t);
+    scheme_ = describe();
+  }
+
+  const std::string& directory() const override { return directory_; }
+  const Json& config() const override { return config_; }
+  const Checkpoint& checkpoint() const override { return *checkpoint_; }
+  std::string scheme() const override { return scheme_; }
+
+  bool has_matrix(std::string_view module) const override {
+    const std::string name(module);
+    return checkpoint_->find(name + ".weight") != nullptr ||
+           checkpoint_->find(name + ".weight_packed") != nullptr;
+  }
+  bool has_tensor(std::string_view tensor) const override {
+    return checkpoint_->find(tensor) != nullptr;
+  }
+  ActivationMode activation(std::string_view module) const override {
+    const QuantGroup* group = dialect_.group_of(module);
+    return group == nullptr ? ActivationMode::exact : group->scheme.activation;
+  }
+
+  Weight matrix(std::string_view module, int64_t rows, int64_t cols) const override {
+    const QuantGroup* group = dialect_.group_of(module);
+    if (group == nullptr) return dense(std::string(module), rows, cols);
+    const std::lock_guard lock(mutex_);
+    auto at = loaded_.find(module);
+    if (at == loaded_.end()) {
+      const std::string name(module);
+      at = loaded_.emplace(name, load_quantized(*checkpoint_, directory_, name, *group, rows, cols))
+               .first;
+    }
+    const Weight& weight = at->second.weight;
+    if (weight.rows != rows || weight.cols != cols)
+      fail_shape(std::string(module), rows, cols, {weight.rows, weight.cols});
+    return weight;
+  }
+
+  std::vector<float> vector(std::string_view tensor, int64_t size) const override {
+    const StoredTensor& t = need(std::string(tensor));
+    if (t.shape != std::vector{size}) {
+      fail(Fault::corrupt, "tensor-shape", "{}: tensor \"{}\": expected [{}], found [{}]",
+           directory_, t.name, size, fmt::join(t.shape, ", "));
+    }
+    const Codec& codec = plain(t);
+    std::vector<float> out(static_cast<size_t>(size));
+    codec.unpack_row({.codec = &codec}, reinterpret_cast<const uint8_t*>(t.bytes.data()), nullptr,
+                     out);
+    return out;
+  }
+
+  std::string digest() const override {
+    const std::lock_guard lock(mutex_);
+    if (digest_.empty()) digest_ = compute_digest();
+    return digest_;
+  }
+
+ private:
+  [[noreturn]] void fail_shape(const std::string& name, int64_t rows, int64_t cols,
+                               const std::vector<int64_t>& found) const {
+    fail(Fault::corrupt, "tensor-shape",
+         "{}: module \"{}\": expected a weight [{}, {}] as config.json implies, found [{}]",
+         directory_, name, rows, cols, fmt::join(found, ", "));
+  }
+
+  const StoredTensor& need(const std::string& name) const {
+    const StoredTensor* t = checkpoint_->find(name);
+    if (t == nullptr) {
+      fail(Fault::not_found, "tensor-not-found",
+           "{}: expected tensor \"{}\", which the checkpoint does not have; is it of the "
+           "architecture "
+           "that config.json says, and complete?",
+           directory_, name);
+    }
+    return *t;
+  }
+
+  const Codec& plain(const StoredTensor& t) const {
+    const Codec* codec = plain_codec(t.dtype);
+    if (codec == nullptr) {
+      fail(Fault::unsupported, "tensor-type",
+           "{}: tensor \"{}\": expected a dense tensor of type BF16, F16 or F32, found {}",
+           directory_, t.name, traits(t.dtype).name);
+    }
+    return *codec;
+  }
+
+  Weight dense(const std::string& module, int64_t rows, int64_t cols) const {
+    const StoredTensor& t = need(module + ".weight");
+    if (t.shape != std::vector{rows, cols}) fail_shape(module, rows, cols, t.shape);
+    return {.format = {.codec = &plain(t)},
+            .rows = rows,
+            .cols = cols,
+            .codes = reinterpret_cast<const uint8_t*>(t.bytes.data())};
+  }
+
+  // A tensor that only a quantised module has must belong to one, and the other way round.
+  void check_belongs(const StoredTensor& t) const {
+    const std::string_view packed = without_suffix(t.name, ".weight_packed");
+    const std::string_view weight = without_suffix(t.name, ".weight");
+    if (!packed.empty() && dialect_.group_of(packed) == nullptr) {
+      fail(Fault::corrupt, "quantized-corrupt",
+           "{}: tensor \"{}\": its module is quantised, but no group of config.json's "
+           "quantization_config names it",
+           directory_, t.name);
+    }
+    if (weight.empty() || t.shape.size() != 2 || plain_codec(t.dtype) == nullptr) return;
+    if (const QuantGroup* group = dialect_.group_of(weight)) {
+      fail(Fault::corrupt, "quantized-corrupt",
+           "{}: tensor \"{}\": expected quantised weights (config_groups/{} names this module), "
+           "found "
+           "a dense {} matrix",
+           directory_, t.name, group->name, traits(t.dtype).name);
+    }
+  }
+
+  std::string describe() const {
+    // How many matrices there are of each kind; the printed order is by first appearance.
+    std::map<DType, int> dense_types;
+    std::vector<std::string> kinds;
+    for (const StoredTensor& t : checkpoint_->tensors()) {
+      const std::string_view scaled = without_suffix(t.name, ".weight_scale");
+      if (t.name.ends_with(".weight") && t.shape.size() == 2) ++dense_types[t.dtype];
+      if (scaled.empty() || plain_codec(t.dtype) == nullptr) continue;
+      const QuantGroup* group = dialect_.group_of(scaled);
+      if (group == nullptr) continue;
+      const std::string kind = fmt::format("{} ({})", scheme_name(group->scheme),
+                                           to_string(format_of(group->scheme, t.dtype)));
+      if (std::find(kinds.begin(), kinds.end(), kind) == kinds.end()) kinds.push_back(kind);
+    }
+    if (!kinds.empty()) return fmt::format("{} {}", dialect_.method, fmt::join(kinds, " + "));
+    const auto most = std::max_element(dense_types.begin(), dense_types.end(),
+                                       [](auto& a, auto& b) { return a.second < b.second; });
+    return most == dense_types.end() ? "empty" : lower(traits(most->first).name);
+  }
+
+  std::string compute_digest() const {
+    Sha256 all;
+    std::vector<std::string> lines;
+    for (const char* file : kAnswerFiles) {
+      const std::string path = directory_ + "/" + file;
+      if (std::filesystem::exists(path))
+        lines.push_back(fmt::format("file {} {}\n", file, sha256_file(path)));
+    }
+    for (const StoredTensor& t : checkpoint_->tensors()) {
+      Sha256 content;
+      content.add(t.bytes);
+      lines.push_back(fmt::format("tensor {} {} [{}] {}\n", to_line(t.name), traits(t.dtype).name,
+                                  fmt::join(t.shape, ","), content.hex()));
+    }
+    for (const std::string& line : lines) all.add(line);
+    return all.hex();
+  }
+
+  std::string directory_;
+  Json config_;
+  Dialect dialect_;
+  std::shared_ptr<const Checkpoint> checkpoint_;
+  std::string scheme_;
+  mutable std::mutex mutex_;
+  mutable std::map<std::string, LoadedWeight, std::less<>> loaded_;
+  mutable std::string digest_;
+};
+
+}  // namespace
+
+std::shared_ptr<const Artifact> Artifact::open(const std::string& directory) {
+  if (!std::filesystem::exists(directory + "/config.json")) {
+    fail(
+        Fault::not_found, "artifact-not-found",
+        "{}: expected a model directory with config.json, tokenizer.json and safetensors, found no "
+        "config.json there",
+        directory);
+  }
+  return std::make_shared<DirectoryArtifact>(directory);
+}
+
+}  // namespace sinter
