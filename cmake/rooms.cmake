@@ -24,3 +24,10 @@ sinter_room(engine PUBLIC sinter_model sinter_text)
 sinter_room(compress PUBLIC sinter_model sinter_text yaml-cpp)
 sinter_room(gate PUBLIC sinter_engine sinter_artifact yaml-cpp PkgConfig::PUGIXML
             PkgConfig::PCRE2)
+
+find_package(CLI11 REQUIRED)
+file(GLOB app_sources CONFIGURE_DEPENDS src/app/*.cc)
+add_executable(sinter ${app_sources})
+target_link_libraries(sinter PRIVATE sinter_gate sinter_compress CLI11::CLI11)
+target_precompile_headers(sinter REUSE_FROM prebuilt)
+install(TARGETS sinter RUNTIME DESTINATION bin)

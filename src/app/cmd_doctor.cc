@@ -61,8 +61,9 @@ Check model_answers(const LoadedModel& model, const EngineOptions& o) {
   for_each_row(*model.decoder, o, tokens, [&](int32_t position, std::span<const float> logits) {
     nll -= log_probability(logits, tokens[static_cast<size_t>(position)]);
   });
-  return {"forward", std::isfinite(nll), fmt::format("three tokens through every layer: {}",
-                                                     std::isfinite(nll) ? "finite" : "not finite")};
+  return {"forward", std::isfinite(nll),
+          fmt::format("three tokens through every layer: {}",
+                      std::isfinite(nll) ? "finite" : "not finite")};
 }
 
 // Runs one check; an Error is a failed check, not the end.
@@ -82,8 +83,8 @@ int run(const Options& o) {
   for (const IsaSupport& isa : cpu_isas()) {
     isas.push_back(fmt::format("{} {}", isa.name, isa.supported ? "yes" : "no"));
   }
-  checks.push_back({"cpu", true,
-                    fmt::format("{} cores to use; {}", available_cores(), fmt::join(isas, ", "))});
+  checks.push_back(
+      {"cpu", true, fmt::format("{} cores to use; {}", available_cores(), fmt::join(isas, ", "))});
   const double gib = static_cast<double>(::sysconf(_SC_PHYS_PAGES)) *
                      static_cast<double>(::sysconf(_SC_PAGESIZE)) / (1 << 30);
   checks.push_back({"memory", true, fmt::format("{:.1f} GiB", gib)});
@@ -91,7 +92,8 @@ int run(const Options& o) {
   if (!o.model.empty()) {
     LoadedModel model;
     attempt(checks, "model", [&] {
-      model = LoadedModel::load(o.model, make_cpu_backend(o.engine.threads, o.engine.isa), o.engine);
+      model =
+          LoadedModel::load(o.model, make_cpu_backend(o.engine.threads, o.engine.isa), o.engine);
       return Check{"model", true, fmt::format("{}: {}", o.model, model.artifact->scheme())};
     });
     if (model.decoder) {
@@ -138,6 +140,7 @@ std::function<int()> setup(CLI::App& app) {
 }  // namespace
 
 const Command kDoctorCommand = {
-    "doctor", "Check this machine, and a model if one is named; exit 1 if something is wrong.", setup};
+    "doctor", "Check this machine, and a model if one is named; exit 1 if something is wrong.",
+    setup};
 
 }  // namespace sinter

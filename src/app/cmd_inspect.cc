@@ -38,11 +38,19 @@ int64_t physical_memory() {
 Json config_json(const ModelConfig& c) {
   const bool windowed = std::any_of(c.sliding_window.begin(), c.sliding_window.end(),
                                     [](int32_t w) { return w > 0; });
-  return {{"n_layers", c.n_layers},     {"d_model", c.d_model},   {"d_ff", c.d_ff},
-          {"n_heads", c.n_heads},       {"n_kv_heads", c.n_kv_heads}, {"head_dim", c.head_dim},
-          {"vocab", c.vocab},           {"max_tokens", c.max_tokens}, {"qk_norm", c.qk_norm},
-          {"qkv_bias", c.qkv_bias},     {"tied_embeddings", c.tied_embeddings},
-          {"sliding_window", windowed}, {"parameters", c.parameters()}};
+  return {{"n_layers", c.n_layers},
+          {"d_model", c.d_model},
+          {"d_ff", c.d_ff},
+          {"n_heads", c.n_heads},
+          {"n_kv_heads", c.n_kv_heads},
+          {"head_dim", c.head_dim},
+          {"vocab", c.vocab},
+          {"max_tokens", c.max_tokens},
+          {"qk_norm", c.qk_norm},
+          {"qkv_bias", c.qkv_bias},
+          {"tied_embeddings", c.tied_embeddings},
+          {"sliding_window", windowed},
+          {"parameters", c.parameters()}};
 }
 
 int run(const Options& o) {
@@ -96,9 +104,9 @@ int run(const Options& o) {
     text += fmt::format("  {:<16} {}\n", name, value);
   };
   line("architecture", architecture.name);
-  line("shape", fmt::format("{} layers, d_model {}, d_ff {}, {} heads ({} KV) x {}, vocabulary {}",
-                            c.n_layers, c.d_model, c.d_ff, c.n_heads, c.n_kv_heads, c.head_dim,
-                            c.vocab));
+  line("shape",
+       fmt::format("{} layers, d_model {}, d_ff {}, {} heads ({} KV) x {}, vocabulary {}",
+                   c.n_layers, c.d_model, c.d_ff, c.n_heads, c.n_kv_heads, c.head_dim, c.vocab));
   line("parameters", fmt::format("{:.2f} M{}", static_cast<double>(c.parameters()) / 1e6,
                                  c.tied_embeddings ? ", embeddings tied" : ""));
   line("scheme", artifact->scheme());
@@ -107,14 +115,16 @@ int run(const Options& o) {
     types.push_back(fmt::format("{} x {} ({})", entry.first, name, bytes_text(entry.second)));
   }
   line("tensors", fmt::format("{}", fmt::join(types, ", ")));
-  line("size", fmt::format("{}, {:.2f} bits per weight, everything counted", bytes_text(total), bits));
+  line("size",
+       fmt::format("{}, {:.2f} bits per weight, everything counted", bytes_text(total), bits));
   line("per token", fmt::format("{} of weights read, {} of KV written", bytes_text(per_token),
                                 bytes_text(kv_per_token)));
   line("memory", fmt::format("{} with {} tokens of context (this machine has {})",
                              bytes_text(needed), context, bytes_text(physical_memory())));
   if (o.tensors) {
     for (const StoredTensor& t : artifact->checkpoint().tensors()) {
-      text += fmt::format("  {:<8} [{}] {}\n", traits(t.dtype).name, fmt::join(t.shape, ", "), t.name);
+      text +=
+          fmt::format("  {:<8} [{}] {}\n", traits(t.dtype).name, fmt::join(t.shape, ", "), t.name);
     }
   }
   print_text(text);

@@ -39,7 +39,8 @@ std::vector<Token> token_list(const Json& json, const std::string& where) {
   return ids;
 }
 
-// A document is a whole file, or with --ids or --lines one line: a JSON list of ids, {"ids": [...]},
+// A document is a whole file, or with --ids or --lines one line: a JSON list of ids, {"ids":
+// [...]},
 // {"text": "..."} or plain text.
 std::vector<Document> read_documents(const Options& o, const LoadedModel& model) {
   const std::string bytes = read_file(o.file);
@@ -117,7 +118,8 @@ Sum score(const Options& o, Decoder& decoder, const Document& d) {
       sum.top1 += sample(logits, {}, position) == token;
       ++sum.tokens;
       if (o.logits) {
-        print_json({{"document", d.id}, {"position", static_cast<int64_t>(at) + position},
+        print_json({{"document", d.id},
+                    {"position", static_cast<int64_t>(at) + position},
                     {"logits", std::vector<float>(logits.begin(), logits.end())}});
       }
     });

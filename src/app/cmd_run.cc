@@ -77,7 +77,8 @@ Reply answer(const Options& o, const LoadedModel& model, std::vector<Token> prom
 
 void print_stats(const Reply& r) {
   const auto n = static_cast<double>(r.completion.tokens.size());
-  fmt::print(stderr, "{} prompt tokens, first token after {:.0f} ms, {} tokens at {:.1f} tok/s, {}\n",
+  fmt::print(stderr,
+             "{} prompt tokens, first token after {:.0f} ms, {} tokens at {:.1f} tok/s, {}\n",
              r.prompt_tokens, 1e3 * r.first_token_s, r.completion.tokens.size(),
              n > 1 ? (n - 1) / (r.total_s - r.first_token_s) : 0.0, to_string(r.completion.finish));
 }
@@ -92,7 +93,8 @@ int chat(const Options& o, const LoadedModel& model) {
     fmt::print(stderr, "> ");
     if (!std::getline(std::cin, line) || line.empty()) break;
     messages.push_back({{"role", "user"}, {"content", line}});
-    const Reply r = answer(o, model, model.need_chat().encode({.messages = messages, .tools = {}, .extra = {}}), true);
+    const Reply r = answer(
+        o, model, model.need_chat().encode({.messages = messages, .tools = {}, .extra = {}}), true);
     print_text("\n");
     if (o.stats) print_stats(r);
     messages.push_back({{"role", "assistant"}, {"content", r.text}});

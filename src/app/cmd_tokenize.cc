@@ -1,4 +1,5 @@
 // sinter tokenize and detokenize: text to ids and back.
+#include <charconv>
 #include <filesystem>
 
 #include "app/command.h"
@@ -21,8 +22,8 @@ struct TokenizeOptions {
 
 int tokenize(const TokenizeOptions& o) {
   const auto tokenizer = load_tokenizer(o.tokenizer);
-  const std::vector<Token> ids =
-      tokenizer->encode(read_file(o.file), {.add_special = !o.no_special, .parse_special = !o.plain});
+  const std::vector<Token> ids = tokenizer->encode(
+      read_file(o.file), {.add_special = !o.no_special, .parse_special = !o.plain});
   if (globals().json) {
     Json out = {{"ids", ids}, {"count", ids.size()}};
     if (o.pieces) {
@@ -96,8 +97,8 @@ std::function<int()> setup_detokenize(CLI::App& app) {
 
 }  // namespace
 
-const Command kTokenizeCommand = {"tokenize", "Text to token ids, as Hugging Face's tokenizers does.",
-                                  setup_tokenize};
+const Command kTokenizeCommand = {
+    "tokenize", "Text to token ids, as Hugging Face's tokenizers does.", setup_tokenize};
 const Command kDetokenizeCommand = {"detokenize", "Token ids to text.", setup_detokenize};
 
 }  // namespace sinter

@@ -1,5 +1,5 @@
-// What every command shares: the one list of commands, the flags of a loaded engine, and how results
-// leave the program. stdout carries results only; progress and errors go to stderr.
+// What every command shares: the one list of commands, the flags of a loaded engine, and how
+// results leave the program. stdout carries results only; progress and errors go to stderr.
 #pragma once
 
 #include <CLI/CLI.hpp>

@@ -1,4 +1,5 @@
-// sinter: compress a language model, prove that it still behaves, run it. The only place that wires.
+// sinter: compress a language model, prove that it still behaves, run it. The only place that
+// wires.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -39,10 +40,8 @@ void name_environment(CLI::App& app) {
 
 void report(const Error& e) {
   if (globals().json) {
-    const Json error = {{"error",
-                         {{"code", e.code()},
-                          {"message", e.what()},
-                          {"exit", exit_code(e.fault())}}}};
+    const Json error = {
+        {"error", {{"code", e.code()}, {"message", e.what()}, {"exit", exit_code(e.fault())}}}};
     fmt::print(stderr, "{}\n", to_line(error));
   } else {
     fmt::print(stderr, "sinter: {}\n  (error {}; see docs/errors.md)\n", e.what(), e.code());
@@ -51,24 +50,28 @@ void report(const Error& e) {
 
 int run(int argc, char** argv) {
   CLI::App app(
-      "Sinter compresses large language models, proves item by item that the compressed model still "
+      "Sinter compresses large language models, proves item by item that the compressed model "
+      "still "
       "behaves as the dense one did, and runs it.",
       "sinter");
   app.require_subcommand(1);
   app.fallthrough();
   app.set_version_flag("--version", build_name(), "Print version, commit and compiler.");
   app.add_flag("--json", globals().json, "Results (and errors) as JSON.");
-  app.add_option("--progress", globals().progress,
-                 "Progress on stderr: auto (a bar on a terminal, else plain lines), bar, plain, json, "
-                 "none.")
+  app.add_option(
+         "--progress", globals().progress,
+         "Progress on stderr: auto (a bar on a terminal, else plain lines), bar, plain, json, "
+         "none.")
       ->capture_default_str();
   app.set_config("--config", "",
                  "Read flags from a TOML file: top-level names, or [command] sections.");
   app.allow_config_extras(false);
   app.footer(
-      "Start here:  sinter inspect MODEL   then   sinter compress MODEL -r recipes/int8.yaml -o OUT\n"
+      "Start here:  sinter inspect MODEL   then   sinter compress MODEL -r recipes/int8.yaml -o "
+      "OUT\n"
       "Every flag --some-flag is also the environment variable SINTER_SOME_FLAG.\n"
-      "Exit codes: 0 ok, 1 runtime, 2 usage, 3 a gate failed, 4 incompatible, 5 integrity, 6 will not "
+      "Exit codes: 0 ok, 1 runtime, 2 usage, 3 a gate failed, 4 incompatible, 5 integrity, 6 will "
+      "not "
       "fit, 130 interrupted (resumable).");
 
   std::function<int()> chosen;

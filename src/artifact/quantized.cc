@@ -180,7 +180,11 @@ LoadedWeight load_quantized(const Checkpoint& checkpoint, const std::string& whe
                             const std::string& module, const QuantGroup& group, int64_t rows,
                             int64_t cols) {
   const Source s{checkpoint, where, module, group, rows, cols};
-  SINTER_CHECK(rows > 0 && cols > 0);
+  if (rows < 1 || cols < 1 || cols > INT32_MAX || rows > INT32_MAX) {
+    fail(Fault::corrupt, "tensor-shape",
+         "{}: module \"{}\": expected a weight, found the shape [{}, {}]", where, module, rows,
+         cols);
+  }
   LoadedWeight out;
   Format format = format_of(group.scheme, DType::bf16);
   if (cols % format.codec->col_multiple(format) != 0) {

@@ -23,15 +23,16 @@
 namespace sinter {
 
 float store_positive_scale(DType dtype, float scale, uint8_t* at) {
+  constexpr float kMaxScale = 0x1p119f;  // times any code it stays finite in float32
   if (dtype == DType::f32) {
     if (scale == 0) scale = std::numeric_limits<float>::epsilon();
-    scale = std::min(scale, std::numeric_limits<float>::max());
+    scale = std::min(scale, kMaxScale);
     std::memcpy(at, &scale, sizeof scale);
     return scale;
   }
   const bool half = dtype == DType::f16;
   constexpr uint16_t kHalfEpsilon = 0x1400, kBrainEpsilon = 0x3C00;  // 2^-10, 2^-7
-  constexpr uint16_t kHalfMax = 0x7BFF, kBrainMax = 0x7F7F;
+  constexpr uint16_t kHalfMax = 0x7BFF, kBrainMax = 0x7B00;          // 65504, kMaxScale
   uint16_t stored = half ? f32_to_f16(scale) : f32_to_bf16(scale);
   if (scale == 0) stored = half ? kHalfEpsilon : kBrainEpsilon;
   stored = std::clamp<uint16_t>(stored, 1, half ? kHalfMax : kBrainMax);  // 1: smallest subnormal

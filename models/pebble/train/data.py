@@ -71,7 +71,7 @@ def short_document(rng, name):
 
 
 def long_document(rng, kind):
-    low, high = (16, 62) if kind == "long" else (64, 118)
+    low, high = (12, 42) if kind == "long" else (44, 86)
     if rng.random() < 0.12:
         return "<|bos|>" + " ".join(s for _ in range(low // 6) for s in F.paragraph(rng, rng.randint(4, 9))[1]) + "<|end|>"
     while True:

@@ -4,6 +4,7 @@
 
 #include <ctime>
 #include <deque>
+#include <functional>
 #include <initializer_list>
 #include <map>
 #include <memory>
@@ -131,19 +132,20 @@ class Runtime {
   void enter(Frame* frame) const;                               // performs the frame's loads
   Value make_namespace(std::shared_ptr<Dict> attributes);
 
-  int line = 1;  // of the template, where we are
+  int line = 1;    // of the template, where we are
+  Value captured;  // what {% filter %} and {% set %} blocks hand to their filters
 
-  // Nesting of expressions and statements, and of calls of macros.
+  // One level of nesting: of nodes of the tree, or of calls of macros and recursive loops.
+  enum class Level { node, call };
   class Deeper {
    public:
-    Deeper(Runtime* runtime, int by);
-    ~Deeper() { runtime_->depth_ -= by_; }
+    Deeper(Runtime* runtime, Level level);
+    ~Deeper() { --*depth_; }
     Deeper(const Deeper&) = delete;
     Deeper& operator=(const Deeper&) = delete;
 
    private:
-    Runtime* runtime_;
-    int by_;
+    int32_t* depth_;
   };
 
  private:
@@ -152,7 +154,8 @@ class Runtime {
   std::optional<std::time_t> now_;
   std::map<std::string, Value> context_;
   std::string out_;
-  int depth_ = 0;
+  int32_t node_depth_ = 0;
+  int32_t call_depth_ = 0;
   std::deque<std::unique_ptr<Frame>> frames_;
   std::vector<std::shared_ptr<Namespace>> namespaces_;
 };

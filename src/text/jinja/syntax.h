@@ -138,7 +138,8 @@ ExpressionPtr make_test(int line, std::string name, ExpressionPtr value,
 bool is_call(const Expression& expression);
 // Calls `call` with one more argument, caller=`caller`.
 Value call_with_caller(const Expression& call, Value caller, Runtime* runtime, Frame* frame);
-// Applies the chain of filters built over no value to `value`.
+ExpressionPtr make_captured(int line);  // the value that filter_captured() passes
+// Applies a chain of filters built over make_captured() to `value`.
 Value filter_captured(const Expression& filters, Value value, Runtime* runtime, Frame* frame);
 
 std::unique_ptr<Statement> make_data(int line, std::string text);

@@ -121,9 +121,9 @@ def main():
          "kUnknownToNormalizer", "CodeRange", ranges(newer))
 
     strip = normalizers.StripAccents().normalize_str
-    keeps = {c for c in CODES if (strip("a" + chr(c)) == "a") != (category[c][0] == "M")}
-    assert all(category[c][0] == "M" for c in keeps)
-    emit(["Marks that StripAccents leaves."], "kMarksKept", "CodeRange", ranges(keeps))
+    flips = {c for c in CODES if (strip("a" + chr(c)) == "a") != (category[c][0] == "M")}
+    emit(["Where what StripAccents strips is not M: the opposite holds."], "kAccentFlips", "CodeRange",
+         ranges(flips))
 
     punctuation = {c for c in CODES if category[c][0] == "P"} | set(map(ord, "$+<=>^`|~"))
     emit(["Where the pre-tokenizer Punctuation is not P plus ASCII punctuation: the opposite holds."],

@@ -1,0 +1,249 @@
+// The loop with a scripted model: milliseconds, no weights. Law 1 with real weights is in
+// tests/law1_test.cc.
+#include "engine/engine.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <map>
+
+#include "base/error.h"
+#include "base/random.h"
+
+namespace sinter {
+namespace {
+
+// Logits are a hash of the token and its position, so that a wrong row or position shows.
+class FakeModel final : public Model {
+ public:
+  explicit FakeModel(int64_t max_pages) : pool_({1, 1, 2}, max_pages) {
+    config_.vocab = 50;
+    config_.max_tokens = 1000;
+  }
+  const ModelConfig& config() const override { return config_; }
+  PagePool& pages() override { return pool_; }
+  MatView forward(const Batch& batch) override {
+    largest_batch = std::max(largest_batch, batch.tokens.size());
+    most_sequences = std::max(most_sequences, batch.spans.size());
+    std::vector<int32_t> positions(batch.tokens.size());
+    for (const BatchSpan& s : batch.spans) {
+      EXPECT_EQ(s.table->n_tokens(), s.first_position);
+      s.table->extend(s.n_rows);
+      for (int32_t i = 0; i < s.n_rows; ++i) {
+        positions[static_cast<size_t>(s.first_row + i)] = s.first_position + i;
+      }
+    }
+    logits_.assign(batch.logit_rows.size() * 50, 0);
+    for (size_t i = 0; i < batch.logit_rows.size(); ++i) {
+      const auto row = static_cast<size_t>(batch.logit_rows[i]);
+      for (size_t v = 0; v < 50; ++v) {
+        logits_[i * 50 + v] =
+            static_cast<float>(4 * random_uniform(static_cast<uint64_t>(batch.tokens[row]),
+                                                  static_cast<uint64_t>(positions[row]), v));
+      }
+      if (poison_token >= 0 && batch.tokens[row] == poison_token) logits_[i * 50] = std::nanf("");
+    }
+    return {logits_.data(), static_cast<int64_t>(batch.logit_rows.size()), 50, 50};
+  }
+
+  size_t largest_batch = 0, most_sequences = 0;
+  Token poison_token = -1;
+
+ private:
+  ModelConfig config_;
+  PagePool pool_;
+  std::vector<float> logits_;
+};
+
+Request request(std::vector<Token> prompt, int32_t n, float temperature = 0) {
+  Request r;
+  r.prompt = std::move(prompt);
+  r.max_new_tokens = n;
+  r.sampling.temperature = temperature;
+  r.sampling.seed = 3;
+  return r;
+}
+
+std::vector<Request> many_requests(float temperature) {
+  std::vector<Request> requests;
+  for (int i = 0; i < 40; ++i) {
+    requests.push_back(request(std::vector<Token>(static_cast<size_t>(1 + i * 7 % 90), i % 50),
+                               1 + i % 13, temperature));
+  }
+  return requests;
+}
+
+std::vector<std::vector<Token>> answers(const std::vector<Request>& requests, EngineLimits limits,
+                                        int64_t pages) {
+  FakeModel model(pages);
+  Engine engine(model, limits);
+  std::vector<std::vector<Token>> out(requests.size());
+  for (size_t i = 0; i < requests.size(); ++i) {
+    engine.add(requests[i], [&out, i](Completion c) { out[i] = c.tokens; });
+  }
+  engine.run();
+  EXPECT_EQ(model.pages().available(), pages);  // every page came back
+  return out;
+}
+
+TEST(Engine, AnAnswerDependsOnTheRequestAlone) {
+  for (const float temperature : {0.0f, 0.8f}) {
+    const auto requests = many_requests(temperature);
+    const auto want = answers(requests, {1, 1000, 1000}, 100);
+    for (size_t i = 0; i < want.size(); ++i) {
+      ASSERT_EQ(static_cast<int32_t>(want[i].size()), requests[i].max_new_tokens);
+    }
+    EXPECT_EQ(answers(requests, {64, 512, 512}, 1000), want);
+    EXPECT_EQ(answers(requests, {8, 16, 3}, 100), want);
+    EXPECT_EQ(answers(requests, {40, 40, 1}, 9), want);  // pages for two or three at a time
+  }
+}
+
+TEST(Engine, RespectsItsLimits) {
+  FakeModel model(1000);
+  Engine engine(model, {8, 24, 10});
+  for (Request& r : many_requests(0)) engine.add(std::move(r), [](const Completion&) {});
+  engine.run();
+  EXPECT_LE(model.largest_batch, 24u);
+  EXPECT_LE(model.most_sequences, 8u);
+  EXPECT_GT(model.most_sequences, 3u);
+}
+
+TEST(Engine, StopsAtAStopTokenAndKeepsIt) {
+  FakeModel model(10);
+  Request free = request({1, 2, 3}, 20);
+  std::vector<Token> tokens;
+  Engine first(model, {});
+  first.add(free, [&](Completion c) {
+    EXPECT_EQ(c.finish, Finish::length);
+    tokens = c.tokens;
+  });
+  first.run();
+  ASSERT_EQ(tokens.size(), 20u);
+  free.stop = {tokens[5]};
+  const auto at = std::find(tokens.begin(), tokens.end(), tokens[5]) - tokens.begin() + 1;
+  Engine second(model, {});
+  second.add(free, [&](const Completion& c) {
+    EXPECT_EQ(c.finish, Finish::stop);
+    EXPECT_EQ(c.tokens, std::vector<Token>(tokens.begin(), tokens.begin() + at));
+  });
+  second.run();
+}
+
+TEST(Engine, ObserversSeeTheRowsThatPredictTheirPositions) {
+  FakeModel model(100);
+  const std::vector<Token> prompt = {4, 8, 15, 16, 23, 42};
+  for (const int32_t chunk : {1, 2, 6}) {
+    std::map<int32_t, float> seen;
+    Request r = request(prompt, 0);
+    r.observe_from = 3;
+    r.observe = [&](int32_t position, std::span<const float> row) { seen[position] = row[7]; };
+    Engine engine(model, {1, 100, chunk});
+    bool finished = false;
+    engine.add(std::move(r), [&](const Completion& c) {
+      finished = true;
+      EXPECT_TRUE(c.tokens.empty());
+    });
+    engine.run();
+    EXPECT_TRUE(finished);
+    ASSERT_EQ(seen.size(), 3u);
+    for (const auto& [position, value] : seen) {
+      const auto before = static_cast<uint64_t>(prompt[static_cast<size_t>(position - 1)]);
+      EXPECT_EQ(value, static_cast<float>(
+                           4 * random_uniform(before, static_cast<uint64_t>(position - 1), 7)));
+    }
+  }
+}
+
+TEST(Engine, ABadRequestIsRefusedAndTheOthersGoOn) {
+  FakeModel model(4);
+  Engine engine(model, {});
+  const auto refused = [&](Request r) {
+    try {
+      engine.add(std::move(r), [](const Completion&) {});
+    } catch (const Error& e) {
+      return e.code();
+    }
+    return std::string();
+  };
+  EXPECT_EQ(refused(request({}, 1)), "prompt-empty");
+  EXPECT_EQ(refused(request({50}, 1)), "token-range");
+  EXPECT_EQ(refused(request({-1}, 1)), "token-range");
+  EXPECT_EQ(refused(request({1}, 1000)), "prompt-too-long");
+  EXPECT_EQ(refused(request({1}, 200)), "kv-too-small");
+  EXPECT_EQ(refused(request({1}, 1, -1)), "sampling-range");
+  int done = 0;
+  engine.add(request({1}, 3), [&](const Completion&) { ++done; });
+  engine.run();
+  EXPECT_EQ(done, 1);
+}
+
+TEST(Engine, NotANumberFailsItsRequestOnly) {
+  FakeModel model(100);
+  model.poison_token = 13;
+  Engine engine(model, {});
+  Finish bad = Finish::none, good = Finish::none;
+  engine.add(request({1, 13}, 2), [&](const Completion& c) {
+    bad = c.finish;
+    EXPECT_NE(c.error.find("NaN"), std::string::npos);
+  });
+  engine.add(request({1}, 1), [&](const Completion& c) { good = c.finish; });
+  engine.run();
+  EXPECT_EQ(bad, Finish::failed);
+  EXPECT_EQ(good, Finish::length);
+}
+
+TEST(Sample, GreedyTakesTheLowestIdOfATie) {
+  EXPECT_EQ(sample(std::vector<float>{1, 3, 3, 2}, {}, 0), 1);
+}
+
+TEST(Sample, FollowsTheDefinition) {
+  // p = softmax(ln {.5, .3, .15, .05}); each case lists who may be drawn.
+  const std::vector<float> logits = {std::log(.15f), std::log(.5f), std::log(.05f), std::log(.3f)};
+  const std::vector<double> p = {.15, .5, .05, .3};
+  struct Case {
+    SamplingParams params;
+    std::vector<Token> support;
+  };
+  const std::vector<Case> cases = {{{1, 0, 1, 0, 9}, {0, 1, 2, 3}},
+                                   {{1, 2, 1, 0, 9}, {1, 3}},
+                                   {{1, 0, .75f, 0, 9}, {1, 3}},
+                                   {{1, 0, .5f, 0, 9}, {1}},
+                                   {{1, 0, 1, .25f, 9}, {0, 1, 3}}};
+  for (const Case& c : cases) {
+    double mass = 0;
+    for (const Token t : c.support) mass += p[static_cast<size_t>(t)];
+    std::vector<int> counts(4);
+    constexpr int kDraws = 20000;
+    for (int32_t i = 0; i < kDraws; ++i) {
+      ++counts[static_cast<size_t>(sample(logits, c.params, i))];
+    }
+    double chi2 = 0;
+    for (size_t t = 0; t < 4; ++t) {
+      const bool may =
+          std::find(c.support.begin(), c.support.end(), static_cast<Token>(t)) != c.support.end();
+      if (!may) {
+        EXPECT_EQ(counts[t], 0);
+        continue;
+      }
+      const double want = kDraws * p[t] / mass;
+      chi2 += (counts[t] - want) * (counts[t] - want) / want;
+    }
+    EXPECT_LT(chi2, 16.3);  // 3 degrees of freedom, p = 0.001; the draws are fixed by the seed
+  }
+}
+
+TEST(Sample, LogProbabilitiesSumToOne) {
+  const std::vector<float> logits = {10, -3, 2.5f, 0};
+  std::vector<float> out(4);
+  log_softmax(logits, out);
+  double sum = 0;
+  for (size_t i = 0; i < 4; ++i) {
+    sum += std::exp(static_cast<double>(out[i]));
+    EXPECT_NEAR(log_probability(logits, static_cast<Token>(i)), out[i], 1e-6);
+  }
+  EXPECT_NEAR(sum, 1, 1e-6);
+}
+
+}  // namespace
+}  // namespace sinter
