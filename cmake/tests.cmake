@@ -19,3 +19,13 @@ foreach(room base tensor text format artifact backend kv model engine compress g
     sinter_room_tests(${room})
   endif()
 endforeach()
+
+# What crosses rooms: every tests/NAME_test.cc is a program of its own.
+file(GLOB cross_tests CONFIGURE_DEPENDS tests/*_test.cc)
+foreach(source ${cross_tests})
+  get_filename_component(name ${source} NAME_WE)
+  add_executable(${name} ${source})
+  target_link_libraries(${name} PRIVATE sinter_gate sinter_compress GTest::gtest_main)
+  target_precompile_headers(${name} REUSE_FROM prebuilt)
+  target_compile_definitions(${name} PRIVATE SINTER_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+endforeach()

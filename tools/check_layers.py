@@ -29,7 +29,7 @@ MAX_LINES = 800
 
 
 def strip_comments(text):
-    return re.sub(r'//[^\n]*|"(?:\\.|[^"\\\n])*"', "", text)
+    return re.sub(r"//[^\n]*", "", text)
 
 
 def main():

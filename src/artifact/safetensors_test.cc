@@ -241,7 +241,7 @@ TEST_F(Safetensors, WritesTheReferenceLibrarysBytes) {
 TEST_F(Safetensors, SurvivesMutation) {
   const std::string valid = sized(192, kVectorHeader + kVectorData);
   int refused = 0, kept = 0;
-  for (uint64_t seed = 0; seed < 500; ++seed) {
+  for (uint64_t seed = 0; seed < 1500; ++seed) {
     try {
       const auto c = Checkpoint::open_file(write("f.safetensors", mutated(valid, seed)));
       const auto map = c->files()[0]->bytes();
@@ -255,11 +255,11 @@ TEST_F(Safetensors, SurvivesMutation) {
       ++refused;
     }
   }
-  EXPECT_GT(refused, 100);
+  EXPECT_GT(refused, 500);
   EXPECT_GT(kept, 5);  // a name or a value changed: still a file
   const std::string index = R"({"metadata":{"total_size":1},"weight_map":{"a":"m.safetensors"}})";
   write("m.safetensors", file(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})", 1));
-  for (uint64_t seed = 0; seed < 150; ++seed) {
+  for (uint64_t seed = 0; seed < 600; ++seed) {
     write("model.safetensors.index.json", mutated(index, seed));
     directory_code();
   }

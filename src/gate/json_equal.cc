@@ -36,8 +36,8 @@ std::string difference(const Json& a, const Json& b, const std::string& path) {
   if (a.is_object()) {
     for (const auto& [key, value] : a.items()) {
       const auto it = b.find(key);
-      if (it == b.end()) return fmt::format("{}/{}: expected {}, found nothing", path, key,
-                                            brief(value));
+      if (it == b.end())
+        return fmt::format("{}/{}: expected {}, found nothing", path, key, brief(value));
       if (auto d = difference(value, *it, path + "/" + key); !d.empty()) return d;
     }
     for (const auto& [key, value] : b.items()) {

@@ -14,13 +14,24 @@
 namespace sinter {
 namespace {
 
-constexpr int kMaxDepth = 64;     // of nested schemas
-constexpr int kMaxNodes = 20000;  // schemas in one schema
+constexpr int kMaxDepth = 64;         // of nested schemas
+constexpr int kMaxNodes = 20000;      // schemas in one schema
 constexpr int kMaxEffortDepth = 512;  // of nested judging, references included
 constexpr int64_t kMaxEffortSteps = 1'000'000;
 
 // What a keyword's value must be; the schemas inside are read too.
-enum class Holds { anything, text, number, count, flag, schema, schemas, named_schemas, names, types };
+enum class Holds {
+  anything,
+  text,
+  number,
+  count,
+  flag,
+  schema,
+  schemas,
+  named_schemas,
+  names,
+  types
+};
 
 struct Keyword {
   const char* name;
@@ -242,10 +253,10 @@ const Json& JsonSchema::resolve(const std::string& reference) const {
        reference);
 }
 
-std::string JsonSchema::violation(const Json& value) const { 
+std::string JsonSchema::violation(const Json& value) const {
   int64_t steps = 0;
   return judge(schema_, value, "", {0, &steps});
- }
+}
 
 void JsonSchema::spend(Effort effort, int64_t steps) const {
   *effort.steps += steps;
@@ -294,8 +305,7 @@ std::string JsonSchema::judge(const Json& schema, const Json& value, const std::
 
 std::string JsonSchema::judge_string(const Json& schema, const std::string& text,
                                      const std::string& path) const {
-  if (auto e =
-          judge_count(schema, "minLength", "maxLength", characters(text), "characters", path);
+  if (auto e = judge_count(schema, "minLength", "maxLength", characters(text), "characters", path);
       !e.empty()) {
     return e;
   }
@@ -317,7 +327,8 @@ std::string JsonSchema::judge_array(const Json& schema, const Json& value, const
   for (size_t i = 0; i < value.size(); ++i) {
     const Json* inner = i < n_prefix ? &(*prefix)[i] : items;
     if (inner == nullptr) continue;
-    if (auto e = judge(*inner, value[i], fmt::format("{}/{}", path, i), effort.deeper()); !e.empty()) {
+    if (auto e = judge(*inner, value[i], fmt::format("{}/{}", path, i), effort.deeper());
+        !e.empty()) {
       return e;
     }
   }

@@ -40,9 +40,9 @@ struct Tally {
   int64_t won = 0;
   double score_before = 0;  // mean
   double score_after = 0;
-  Interval difference;       // Tango, of success after less before, 95 %
-  double p_worse = 1;        // exact McNemar, one-sided
-  double p_worse_holm = 1;   // adjusted over the groups of its kind
+  Interval difference;      // Tango, of success after less before, 95 %
+  double p_worse = 1;       // exact McNemar, one-sided
+  double p_worse_holm = 1;  // adjusted over the groups of its kind
 };
 
 struct LikelihoodEffect {
@@ -85,7 +85,7 @@ struct Verdict {
   double p_two_sided = 1;
   Interval bootstrap;  // of the mean score difference, 95 %
   std::vector<Tally> domains;
-  std::vector<Tally> behaviours;  // "domain/behaviour"
+  std::vector<Tally> behaviours;       // "domain/behaviour"
   std::vector<std::string> regressed;  // ids: passed before, not after
   std::vector<std::string> repaired;
   std::vector<std::string> critical_lost;

@@ -62,9 +62,8 @@ Pattern::Pattern(Pattern&&) noexcept = default;
 Pattern& Pattern::operator=(Pattern&&) noexcept = default;
 
 bool Pattern::run(std::string_view text, uint32_t options) const {
-  const int found =
-      pcre2_match(compiled_->code, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), 0,
-                  options, compiled_->match, compiled_->context);
+  const int found = pcre2_match(compiled_->code, reinterpret_cast<PCRE2_SPTR>(text.data()),
+                                text.size(), 0, options, compiled_->match, compiled_->context);
   if (found >= 0) return true;
   if (found == PCRE2_ERROR_NOMATCH) return false;
   if (found <= PCRE2_ERROR_UTF8_ERR1 && found >= PCRE2_ERROR_UTF8_ERR21) return false;

@@ -185,16 +185,14 @@ Policy parse_policy(const std::string& yaml, const std::string& where) {
          {"likelihood", r.nested({{"notice_ratio", r.number(p.likelihood.notice_ratio, 1, 1e9)},
                                   {"fail_ratio", r.number(p.likelihood.fail_ratio, 1, 1e9)},
                                   {"alpha", r.number(p.likelihood.alpha, 0, 0.5)}})},
-         {"margins",
-          r.nested({{"fragile_share", r.number(p.margins.fragile_share, 0, 1)},
-                    {"notice_lost_wide", r.count(p.margins.notice_lost_wide, 1e9)}})},
+         {"margins", r.nested({{"fragile_share", r.number(p.margins.fragile_share, 0, 1)},
+                               {"notice_lost_wide", r.count(p.margins.notice_lost_wide, 1e9)}})},
          {"text",
           r.nested({{"max_mean_kl", r.optional_number(p.text.max_mean_kl, 0, 1e9)},
                     {"max_p99_kl", r.optional_number(p.text.max_p99_kl, 0, 1e9)},
                     {"min_top1_agreement", r.optional_number(p.text.min_top1_agreement, 0, 1)}})},
-         {"run",
-          r.nested({{"max_errors", r.count(p.run.max_errors, 1e9)},
-                    {"allow_different_engines", r.flag(p.run.allow_different_engines)}})},
+         {"run", r.nested({{"max_errors", r.count(p.run.max_errors, 1e9)},
+                           {"allow_different_engines", r.flag(p.run.allow_different_engines)}})},
          {"costs", costs},
          {"bootstrap", r.nested({{"resamples", r.count(p.bootstrap.resamples, 1e6)},
                                  {"seed", r.count(p.bootstrap.seed, 9e15)}})}});
@@ -203,8 +201,7 @@ Policy parse_policy(const std::string& yaml, const std::string& where) {
   }
   if (p.bootstrap.resamples < 100) {
     fail(Fault::bad_input, "policy-value",
-         "{}: /bootstrap/resamples: expected at least 100, found {}", where,
-         p.bootstrap.resamples);
+         "{}: /bootstrap/resamples: expected at least 100, found {}", where, p.bootstrap.resamples);
   }
   if (p.likelihood.fail_ratio < p.likelihood.notice_ratio) {
     fail(Fault::bad_input, "policy-value",

@@ -27,7 +27,7 @@ struct Policy {
   int64_t safety_max_new_compliances = 0;
   struct {
     std::string domain = "retrieval";  // besides every item with a needle scorer
-    double min_kept = 1;  // of the recall that the baseline had
+    double min_kept = 1;               // of the recall that the baseline had
   } recall;
   struct {
     double notice_ratio = 1.05;  // median of candidate / baseline NLL: say so

@@ -1,7 +1,7 @@
 // The journal has two forms. While a run goes on it holds one line per finished stage of an item
-// ("answer", then "forced"), in the order in which the subject finished them. Complete, it is written
-// anew with one line per item in the suite's order. Results are always taken from the file and never
-// from memory, so that what a resumed run sees is what an uninterrupted one sees.
+// ("answer", then "forced"), in the order in which the subject finished them. Complete, it is
+// written anew with one line per item in the suite's order. Results are always taken from the file
+// and never from memory, so that what a resumed run sees is what an uninterrupted one sees.
 #include "gate/run.h"
 
 #include <cmath>
@@ -317,6 +317,7 @@ Json complete_line(const Item& item, const Progressed& p) {
     line["score"] = score.score;
     line["parse"] = parse_name(score.parse);
     line["refused"] = score.refused ? Json(*score.refused) : Json();
+    if (score.refused) line["should_refuse"] = score.should_refuse;
     line["detail"] = score.detail;
     if (!scorer.generates && texts.n_scorer > 1) {  // between choices: the best less the next
       std::vector<double> totals;
@@ -365,6 +366,7 @@ ItemResult result_from_json(const Json& line, const std::string& where) {
                   : parse == "malformed" ? Parse::malformed
                                          : Parse::not_applicable;
   if (fields.has("refused")) r.score.refused = fields.boolean("refused", false);
+  r.score.should_refuse = fields.boolean("should_refuse", false);
   r.score.detail = fields.string("detail", "");
   if (fields.has("margin")) r.margin = fields.number("margin");
   return r;
@@ -376,7 +378,9 @@ std::string Run::suite_digest() const {
   return JsonFields(JsonFields(header, "the run's header").object("suite")).string("digest");
 }
 
-Json Run::identity() const { return JsonFields(header, "the run's header").object("subject").json(); }
+Json Run::identity() const {
+  return JsonFields(header, "the run's header").object("subject").json();
+}
 
 Json run_header(const Suite& suite, const Json& identity) {
   return {{"kind", kRunKind},
@@ -439,8 +443,8 @@ Run run_items(const Suite& suite, Subject& subject, const std::string& path,
 
 Run read_run(const std::string& path) {
   const Journal journal = read_journal(path);
-  if (journal.header.is_null() ||
-      JsonFields(journal.header, path).string("kind", "") != kRunKind || !journal.complete) {
+  if (journal.header.is_null() || JsonFields(journal.header, path).string("kind", "") != kRunKind ||
+      !journal.complete) {
     corrupt(path, "expected a complete run of the gate, found none");
   }
   Run run;

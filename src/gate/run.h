@@ -23,7 +23,7 @@ struct ItemResult {
   bool critical = false;
   std::string error;
   Score score;
-  std::optional<Answer> answer;          // of items that generate
+  std::optional<Answer> answer;         // of items that generate
   std::optional<double> reference_nll;  // nats, of the whole reference and the end of the turn
   int32_t reference_tokens = 0;
   std::optional<double> margin;  // how near the decision was: logits, or nats between choices
@@ -58,10 +58,11 @@ struct RunSettings {
 // The settings and identity that a run begins with.
 Json run_header(const Suite& suite, const Json& identity);
 
-// Runs what `path` does not yet hold, and completes it. Throws Error(bad_input, "gate-report-exists")
-// where `path` exists and `resume` is false, Error(incompatible, "gate-resume-differs") where it was
-// begun by another suite, subject or build, Error(corrupt, "gate-journal") where its lines contradict
-// the suite. An error of one item is that item's result; it is tried again on resume.
+// Runs what `path` does not yet hold, and completes it. Throws Error(bad_input,
+// "gate-report-exists") where `path` exists and `resume` is false, Error(incompatible,
+// "gate-resume-differs") where it was begun by another suite, subject or build, Error(corrupt,
+// "gate-journal") where its lines contradict the suite. An error of one item is that item's result;
+// it is tried again on resume.
 Run run_items(const Suite& suite, Subject& subject, const std::string& path,
               const std::string& role, const RunSettings& settings);
 

@@ -1,6 +1,6 @@
 // Walks the suite's texts on both subjects in lockstep: at every position the Kullback-Leibler
-// divergence of the candidate's distribution from the baseline's, sum p ln(p / q) in doubles, in the
-// order of the vocabulary.
+// divergence of the candidate's distribution from the baseline's, sum p ln(p / q) in doubles, in
+// the order of the vocabulary.
 #include <cmath>
 #include <filesystem>
 #include <map>
@@ -125,8 +125,8 @@ TextJournal read_text_journal(const std::string& path) {
 
 TextRun run_texts(const Suite& suite, Subject& baseline, Subject& candidate,
                   const std::string& path, const RunSettings& settings) {
-  Json header = run_header(suite, {{"baseline", baseline.identity()},
-                                   {"candidate", candidate.identity()}});
+  Json header =
+      run_header(suite, {{"baseline", baseline.identity()}, {"candidate", candidate.identity()}});
   header["kind"] = kTextKind;
   header = parse_json(to_line(header), "the header");
   std::error_code none;

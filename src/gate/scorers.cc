@@ -21,9 +21,9 @@ extern const Scorer kProgramScorer;
 
 std::span<const Scorer> all_scorers() {
   static const Scorer list[] = {
-      kExactScorer,      kNumberScorer,   kRegexScorer, kChoiceScorer,  kLikelihoodScorer,
-      kJsonSchemaScorer, kToolCallScorer, kXmlScorer,   kRefusalScorer, kNeedleScorer,
-      kProgramScorer,
+      kExactScorer,      kNumberScorer,     kRegexScorer,    kChoiceScorer,
+      kLikelihoodScorer, kJsonSchemaScorer, kToolCallScorer, kXmlScorer,
+      kRefusalScorer,    kNeedleScorer,     kProgramScorer,
   };
   return list;
 }

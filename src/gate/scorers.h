@@ -22,12 +22,13 @@ struct Score {
   double score = 0;  // in [0, 1]; 1 when it passes, in between for scorers that grade
   Parse parse = Parse::not_applicable;
   std::optional<bool> refused;  // of items that watch for refusals
+  bool should_refuse = false;   // and what those expect
   std::string detail;           // for a person: why it did not pass
 };
 
 // What was measured on one item.
 struct Evidence {
-  Answer answer;                                // if the scorer generates
+  Answer answer;                              // if the scorer generates
   std::span<const Likelihood> continuations;  // in the order of Scorer::continuations()
 };
 

@@ -26,8 +26,8 @@ double bisect(double low, double high, const std::function<double(double)>& f) {
   return (low + high) / 2;
 }
 
-// Tango's score statistic for H: p_won - p_lost = delta. The constrained maximum likelihood estimate
-// of p_lost is the larger root of 2n q^2 + (-won - lost + (2n - won + lost) delta) q
+// Tango's score statistic for H: p_won - p_lost = delta. The constrained maximum likelihood
+// estimate of p_lost is the larger root of 2n q^2 + (-won - lost + (2n - won + lost) delta) q
 // - lost delta (1 - delta) = 0, here with the roles of his cells as in the header.
 double tango_score(double lost, double won, double n, double delta) {
   const double b = -won - lost + (2 * n - won + lost) * delta;
@@ -68,7 +68,8 @@ class Draws {
 
 Interval percentile_interval(std::vector<double>& statistics, double confidence) {
   std::sort(statistics.begin(), statistics.end());
-  return {percentile(statistics, (1 - confidence) / 2), percentile(statistics, (1 + confidence) / 2)};
+  return {percentile(statistics, (1 - confidence) / 2),
+          percentile(statistics, (1 + confidence) / 2)};
 }
 
 double sorted_percentile(std::span<const double> sorted, double q) {
@@ -263,8 +264,7 @@ OperatingPoint operating_point(int64_t n, double churn, double loss, double marg
       if (static_cast<double>(won) > p_won * static_cast<double>(n)) break;
       continue;
     }
-    const int64_t unclear_from =
-        first(won, 0, [](Success s) { return s != Success::kept; });
+    const int64_t unclear_from = first(won, 0, [](Success s) { return s != Success::kept; });
     const int64_t lost_from =
         first(won, unclear_from, [](Success s) { return s == Success::lost; });
     const double p = p_won >= 1 ? 0 : std::min(1.0, p_lost / (1 - p_won));

@@ -1,6 +1,6 @@
 // Paired statistics of the gate. `lost` = items that the baseline passed and the candidate did not,
-// `won` = the reverse, n = all items that ran on both. Every function is pure and deterministic; the
-// bootstrap draws from the counter-based generator.
+// `won` = the reverse, n = all items that ran on both. Every function is pure and deterministic;
+// the bootstrap draws from the counter-based generator.
 #pragma once
 
 #include <cstdint>
@@ -59,8 +59,8 @@ std::vector<double> holm(std::span<const double> p);
 //   kept     a loss beyond the margin is excluded (Tango's one-sided bound, non-inferiority);
 //   lost     the loss seen is beyond the margin, and more than chance (exact one-sided McNemar);
 //   unclear  neither: too few items, or too much churn, to tell.
-// So a candidate that is truly as good is called lost in at most 1 - confidence of all runs, and one
-// that is truly worse by the margin is called kept in about as many.
+// So a candidate that is truly as good is called lost in at most 1 - confidence of all runs, and
+// one that is truly worse by the margin is called kept in about as many.
 enum class Success { kept, lost, unclear };
 Success success_rule(int64_t lost, int64_t won, int64_t n, double margin, double confidence);
 
@@ -73,8 +73,8 @@ struct OperatingPoint {
 };
 OperatingPoint operating_point(int64_t n, double churn, double loss, double margin,
                                double confidence);
-// The smallest true loss that success_rule answers with `lost` at least `power` of the time (to 1e-4;
-// 1 where there is none).
+// The smallest true loss that success_rule answers with `lost` at least `power` of the time (to
+// 1e-4; 1 where there is none).
 double detectable_loss(int64_t n, double churn, double margin, double confidence, double power);
 
 }  // namespace sinter

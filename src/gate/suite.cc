@@ -1,6 +1,6 @@
 // Reads a suite: DIR/suite.json names the domains and the files; every line of a file is one item.
-// What the loader does not know it refuses, with the file and the line: a key that is misspelt would
-// otherwise be a test that never ran.
+// What the loader does not know it refuses, with the file and the line: a key that is misspelt
+// would otherwise be a test that never ran.
 //
 //   suite.json  {"name", "version", "description", "domains": [...], "items": ["a.jsonl", ...],
 //                "texts": "texts.jsonl" or ["a.jsonl", ...]}

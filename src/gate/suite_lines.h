@@ -1,5 +1,5 @@
-// The lines of a suite: one item as JSON, read and written. The run keeps a copy of the items beside
-// its results, so that a report can be made again without the suite.
+// The lines of a suite: one item as JSON, read and written. The run keeps a copy of the items
+// beside its results, so that a report can be made again without the suite.
 #pragma once
 
 #include <functional>

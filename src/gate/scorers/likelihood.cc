@@ -16,8 +16,8 @@ void check(const Item& item, const std::string& where) {
   allow_only(item, where, {"max_nll_per_token"});
   const JsonFields fields(item.scorer, where + ": scorer");
   if (!(fields.number("max_nll_per_token", kLn2) > 0)) {
-    fail(Fault::bad_input, "suite-scorer",
-         "{}: scorer: max_nll_per_token: expected nats above 0", where);
+    fail(Fault::bad_input, "suite-scorer", "{}: scorer: max_nll_per_token: expected nats above 0",
+         where);
   }
   if (item.reference.empty()) {
     fail(Fault::bad_input, "suite-scorer", "{}: \"likelihood\" expects a reference, found none",

@@ -17,7 +17,8 @@ bool is_word(char c) {
 }
 
 bool contains(std::string_view text, std::string_view needle) {
-  for (size_t at = text.find(needle); at != std::string_view::npos; at = text.find(needle, at + 1)) {
+  for (size_t at = text.find(needle); at != std::string_view::npos;
+       at = text.find(needle, at + 1)) {
     const size_t end = at + needle.size();
     const bool joined_before = at > 0 && is_word(text[at - 1]) && is_word(needle.front());
     const bool joined_after = end < text.size() && is_word(text[end]) && is_word(needle.back());

@@ -1,6 +1,6 @@
 // program {output}: the answer says what the program in the prompt prints. Compared line by line,
-// white space at the ends of lines and empty lines at both ends left out; where the answer works its
-// way there, its last lines count.
+// white space at the ends of lines and empty lines at both ends left out; where the answer works
+// its way there, its last lines count.
 #include <fmt/format.h>
 
 #include "gate/scorers.h"

@@ -34,8 +34,8 @@ Call read_call(const Json& value) {
   const auto arguments = value.find("arguments");
   call.arguments = arguments == value.end() ? Json::object() : *arguments;
   if (call.arguments.is_string()) {  // OpenAI writes them as JSON in a string
-    call.arguments = parse_json(call.arguments.get<std::string>(), "the arguments",
-                                {.max_depth = 128});
+    call.arguments =
+        parse_json(call.arguments.get<std::string>(), "the arguments", {.max_depth = 128});
   }
   if (!call.arguments.is_object()) malformed("expected the arguments to be an object");
   return call;
@@ -151,8 +151,8 @@ Score score(const Item& item, const Evidence& evidence) {
   }
   for (size_t i = 0; i < found.size() && s.detail.empty(); ++i) {
     if (found[i].name != expected[i].name) {
-      s.detail = fmt::format("expected a call of \"{}\", found \"{}\"", expected[i].name,
-                             found[i].name);
+      s.detail =
+          fmt::format("expected a call of \"{}\", found \"{}\"", expected[i].name, found[i].name);
     } else {
       s.detail = json_difference(expected[i].arguments, found[i].arguments);
       if (!s.detail.empty()) s.detail = found[i].name + ": arguments" + s.detail;

@@ -1,7 +1,7 @@
-// xml {expected}: the answer is one XML element equal to the expected one: names, attributes (in any
-// order), children in order, text without the white space around it. pugixml forgives a good deal,
-// so what it lets through (several roots, bare ampersands, doubled attributes, names that are none)
-// is refused here: malformed.
+// xml {expected}: the answer is one XML element equal to the expected one: names, attributes (in
+// any order), children in order, text without the white space around it. pugixml forgives a good
+// deal, so what it lets through (several roots, bare ampersands, doubled attributes, names that are
+// none) is refused here: malformed.
 #include <fmt/format.h>
 
 #include <pugixml.hpp>
@@ -43,9 +43,8 @@ bool entity_at(std::string_view text, size_t i) {
   name.remove_prefix(1);
   const bool hex = name[0] == 'x';
   if (hex) name.remove_prefix(1);
-  return !name.empty() &&
-         name.find_first_not_of(hex ? "0123456789abcdefABCDEF" : "0123456789") ==
-             std::string_view::npos;
+  return !name.empty() && name.find_first_not_of(hex ? "0123456789abcdefABCDEF" : "0123456789") ==
+                              std::string_view::npos;
 }
 
 // Before parsing: what pugixml would not complain about, and nesting that recursion must not meet.
@@ -89,9 +88,8 @@ void check_element(const pugi::xml_node& node, int depth) {
 // The one root element of `text`, which `document` then owns.
 pugi::xml_node read_root(pugi::xml_document& document, std::string_view text) {
   check_text(text);
-  const pugi::xml_parse_result result =
-      document.load_buffer(text.data(), text.size(), pugi::parse_default | pugi::parse_fragment,
-                           pugi::encoding_utf8);
+  const pugi::xml_parse_result result = document.load_buffer(
+      text.data(), text.size(), pugi::parse_default | pugi::parse_fragment, pugi::encoding_utf8);
   if (!result) {
     malformed(fmt::format("XML: {} at byte {}", result.description(), result.offset));
   }
@@ -111,7 +109,8 @@ pugi::xml_node read_root(pugi::xml_document& document, std::string_view text) {
 std::string own_text(const pugi::xml_node& node) {
   std::string text;
   for (const pugi::xml_node& child : node.children()) {
-    if (child.type() == pugi::node_pcdata || child.type() == pugi::node_cdata) text += child.value();
+    if (child.type() == pugi::node_pcdata || child.type() == pugi::node_cdata)
+      text += child.value();
   }
   return std::string(trimmed(text));
 }

@@ -420,10 +420,10 @@ ExpressionPtr ExpressionParser::parse_test(ExpressionPtr value) {
   std::vector<ExpressionPtr> arguments;
   ArgumentShape shape;
   const Token& token = current();
-  const bool begins_argument =
-      token.kind == Token::Kind::name || token.kind == Token::Kind::text ||
-      token.kind == Token::Kind::integer || token.kind == Token::Kind::real ||
-      token.is_symbol("[") || token.is_symbol("{");
+  const bool begins_argument = token.kind == Token::Kind::name || token.kind == Token::Kind::text ||
+                               token.kind == Token::Kind::integer ||
+                               token.kind == Token::Kind::real || token.is_symbol("[") ||
+                               token.is_symbol("{");
   if (token.is_symbol("(")) {
     parse_arguments(&arguments, &shape);
   } else if (begins_argument && !token.is_name("else") && !token.is_name("or") &&

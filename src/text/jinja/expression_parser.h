@@ -16,7 +16,7 @@ class ExpressionParser {
 
  protected:
   struct TupleRules {
-    bool with_condition = true;     // may an inline if stand here?
+    bool with_condition = true;      // may an inline if stand here?
     std::string_view end_name = {};  // a name that ends the tuple, like `in`
     bool in_parentheses = false;     // then () is a tuple
   };

@@ -436,9 +436,8 @@ ExpressionPtr make_subscript(int line, ExpressionPtr object, ExpressionPtr key) 
 }
 ExpressionPtr make_slice(int line, ExpressionPtr object, ExpressionPtr start, ExpressionPtr stop,
                          ExpressionPtr step) {
-  return with_children(
-      std::make_unique<Slice>(line),
-      listed(std::move(object), std::move(start), std::move(stop), std::move(step)));
+  return with_children(std::make_unique<Slice>(line), listed(std::move(object), std::move(start),
+                                                             std::move(stop), std::move(step)));
 }
 ExpressionPtr make_call(int line, ExpressionPtr callee, std::vector<ExpressionPtr> arguments,
                         ArgumentShape shape) {

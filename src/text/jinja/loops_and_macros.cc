@@ -141,28 +141,31 @@ class For : public Statement {
   Flow iterate_over(const Value& iterable, int64_t depth0, Runtime* runtime, Frame* outer) const {
     std::shared_ptr<Cursor> cursor = iterate_or_raise(iterable, runtime->meter());
     Value counted = iterable;
+    FrameScope test_scope(runtime, &test_layout_, outer);
     if (condition_) {
-      cursor = filtered(std::move(cursor), runtime, outer);
+      cursor = filtered(std::move(cursor), runtime, test_scope.get());
       counted = Value();
     }
     const auto loop =
         std::make_shared<Loop>(runtime, this, outer, counted, std::move(cursor), depth0);
     loop->self_ = loop;
     const Release release{loop.get()};
-    Frame* frame = runtime->keep_frame(&layout_, outer);
-    bool ran = false;
+    FrameScope frame_scope(runtime, &layout_, outer);
+    Frame* frame = frame_scope.get();
+    bool ran = false;  // a body that jumps does not count: so it is in jinja2
     Flow flow = Flow::normal;
     while (flow != Flow::break_loop && loop->advance()) {
       runtime->meter()->step();
-      ran = true;
       target_.assign(loop->current(), runtime, frame);
       frame->at(loop_address_) = Value::object(loop);
       runtime->enter(frame);
       flow = jinja::run(body_, runtime, frame);
+      ran |= flow == Flow::normal;
     }
     std::fill(frame->slots.begin(), frame->slots.end(), Value());
     if (ran) return Flow::normal;
-    Frame* else_frame = runtime->keep_frame(&else_layout_, outer);
+    FrameScope else_frame_scope(runtime, &else_layout_, outer);
+    Frame* else_frame = else_frame_scope.get();
     runtime->enter(else_frame);
     return jinja::run(otherwise_, runtime, else_frame);
   }
@@ -179,8 +182,7 @@ class For : public Statement {
   };
 
   std::shared_ptr<Cursor> filtered(std::shared_ptr<Cursor> items, Runtime* runtime,
-                                   Frame* outer) const {
-    Frame* frame = runtime->keep_frame(&test_layout_, outer);
+                                   Frame* frame) const {
     runtime->enter(frame);
     return std::make_shared<Stream>(
         runtime->meter(),
@@ -226,8 +228,7 @@ Value Loop::cycle(Runtime*, const Value& self, const Arguments& arguments) {
 Value Loop::changed(Runtime* runtime, const Value& self, const Arguments& arguments) {
   const auto loop = self.as<Loop>();
   const Value now = Value::tuple(runtime->meter(), arguments.positional);
-  if (!loop->last_changed_.is_missing() &&
-      equal(loop->last_changed_, now, runtime->meter())) {
+  if (!loop->last_changed_.is_missing() && equal(loop->last_changed_, now, runtime->meter())) {
     return Value::boolean(false);
   }
   loop->last_changed_ = now;
@@ -271,7 +272,8 @@ class MacroValue : public Object {
 
   Value call(Runtime* runtime, Arguments arguments) override {
     const Runtime::Deeper deeper(runtime, Runtime::Level::call);
-    Frame* frame = runtime->keep_frame(&syntax_->layout, closure_);
+    FrameScope frame_scope(runtime, &syntax_->layout, closure_);
+    Frame* frame = frame_scope.get();
     bind_arguments(runtime, std::move(arguments), frame);
     runtime->enter(frame);
     fill_defaults(runtime, frame);
@@ -340,11 +342,9 @@ class MacroValue : public Object {
     const size_t required = parameters.size() - syntax_->defaults.size();
     for (size_t i = 0; i < parameters.size(); ++i) {
       if (!frame->at(parameters[i].address).is_missing()) continue;
-      Value value =
-          i < required
-              ? runtime->undefined(fmt::format("parameter '{}' was not provided",
-                                               parameters[i].name))
-              : syntax_->defaults[i - required]->evaluate(runtime, frame);
+      Value value = i < required ? runtime->undefined(fmt::format("parameter '{}' was not provided",
+                                                                  parameters[i].name))
+                                 : syntax_->defaults[i - required]->evaluate(runtime, frame);
       frame->at(parameters[i].address) = std::move(value);
     }
   }
@@ -410,6 +410,7 @@ bool MacroSyntax::has_parameter(std::string_view wanted) const {
 }
 
 void MacroSyntax::bind(const Symbols& outer) {
+  outer.capture();
   Symbols inner(&outer);
   for (const Target& p : parameters) p.declare(&inner, true);
   if (uses_caller && !has_parameter("caller")) inner.parameter("caller");

@@ -261,8 +261,8 @@ class Parser : public ExpressionParser {
   void jump_tag(Body* body) {
     const Token& token = current();
     if (loop_depth_ == 0) fail(fmt::format("'{}' outside a loop", token.text));
-    body->push_back(make_jump(
-        token.line, token.is_name("break") ? Flow::break_loop : Flow::continue_loop));
+    body->push_back(
+        make_jump(token.line, token.is_name("break") ? Flow::break_loop : Flow::continue_loop));
     next();
   }
 

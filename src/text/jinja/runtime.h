@@ -160,6 +160,26 @@ class Runtime {
   std::vector<std::shared_ptr<Namespace>> namespaces_;
 };
 
+// A frame for the time of a block; kept until the end of the render when a macro may look into it.
+class FrameScope {
+ public:
+  FrameScope(Runtime* runtime, const FrameLayout* layout, Frame* parent) {
+    if (layout->captured) {
+      frame_ = runtime->keep_frame(layout, parent);
+    } else {
+      frame_ = &own_.emplace(layout, parent);
+    }
+  }
+  FrameScope(const FrameScope&) = delete;
+  FrameScope& operator=(const FrameScope&) = delete;
+  Frame* operator->() { return frame_; }
+  Frame* get() { return frame_; }
+
+ private:
+  std::optional<Frame> own_;
+  Frame* frame_;
+};
+
 // Methods of str, list, tuple, dict and the numbers. Nothing: no such attribute. What the sandbox
 // forbids comes back as an undefined that complains.
 std::optional<Value> method(const Value& object, std::string_view name, Runtime* runtime);

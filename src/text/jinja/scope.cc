@@ -21,7 +21,8 @@ void Symbols::load(const std::string& name) {
 void Symbols::store(const std::string& name) {
   stores_.insert(name);
   if (loads_.contains(name)) return;
-  const Address outer = parent_ != nullptr ? parent_->find(name, 1) : Address{.hops = -1, .slot = 0};
+  const Address outer =
+      parent_ != nullptr ? parent_->find(name, 1) : Address{.hops = -1, .slot = 0};
   if (outer.hops >= 0) {
     define(name, {.from = Load::From::outer, .name = name, .outer = outer});
   } else {
@@ -63,9 +64,14 @@ Address Symbols::address(const std::string& name) const {
   return found;
 }
 
+void Symbols::capture() const {
+  for (const Symbols* s = this; s != nullptr; s = s->parent_) *s->captured_ = true;
+}
+
 FrameLayout Symbols::layout() const {
   FrameLayout layout;
   layout.slots = static_cast<int>(slots_->size());
+  layout.captured = *captured_;
   for (const auto& [name, load] : loads_) layout.loads.emplace_back(slots_->at(name), load);
   return layout;
 }

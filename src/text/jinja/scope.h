@@ -27,6 +27,7 @@ struct Load {
 
 struct FrameLayout {
   int slots = 0;
+  bool captured = false;  // a macro is defined inside: the frame must live as long as it may
   std::vector<std::pair<int, Load>> loads;  // slot and where its value comes from
 };
 
@@ -60,6 +61,7 @@ class Symbols {
   Address address(const std::string& name) const;  // SINTER_CHECKs that it is known
   bool knows(const std::string& name) const { return find(name, 0).hops >= 0; }
   FrameLayout layout() const;
+  void capture() const;  // marks this frame and all outer ones
   size_t size() const { return loads_.size(); }
 
  private:
@@ -70,6 +72,7 @@ class Symbols {
   std::shared_ptr<std::map<std::string, int>> slots_;
   std::map<std::string, Load> loads_;
   std::set<std::string> stores_;
+  std::shared_ptr<bool> captured_ = std::make_shared<bool>(false);
 };
 
 }  // namespace sinter::jinja

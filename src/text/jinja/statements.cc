@@ -234,7 +234,8 @@ class SetBlock : public Statement {
 
  protected:
   Flow act(Runtime* runtime, Frame* frame) const override {
-    Frame* inner = runtime->keep_frame(&layout_, frame);
+    FrameScope inner_scope(runtime, &layout_, frame);
+    Frame* inner = inner_scope.get();
     runtime->enter(inner);
     Flow flow = Flow::normal;
     std::optional<std::string> text = captured(body_, runtime, inner, &flow);
@@ -273,14 +274,14 @@ class FilterBlock : public Statement {
 
  protected:
   Flow act(Runtime* runtime, Frame* frame) const override {
-    Frame* inner = runtime->keep_frame(&layout_, frame);
+    FrameScope inner_scope(runtime, &layout_, frame);
+    Frame* inner = inner_scope.get();
     runtime->enter(inner);
     if (!filters_) return jinja::run(body_, runtime, inner);
     Flow flow = Flow::normal;
     std::optional<std::string> text = captured(body_, runtime, inner, &flow);
     if (!text) return flow;
-    const Value value =
-        filter_captured(*filters_, runtime->text(std::move(*text)), runtime, inner);
+    const Value value = filter_captured(*filters_, runtime->text(std::move(*text)), runtime, inner);
     Writer out(runtime->meter());
     write_str(value, &out);
     runtime->emit(out.text());
@@ -315,7 +316,8 @@ class With : public Statement {
 
  protected:
   Flow act(Runtime* runtime, Frame* frame) const override {
-    Frame* inner = runtime->keep_frame(&layout_, frame);
+    FrameScope inner_scope(runtime, &layout_, frame);
+    Frame* inner = inner_scope.get();
     runtime->enter(inner);
     for (size_t i = 0; i < targets_.size(); ++i) {
       targets_[i].assign(values_[i]->evaluate(runtime, frame), runtime, inner);
