@@ -26,7 +26,8 @@ struct ModelConfig {
   int32_t max_tokens = 0;  // positions the model was made for
   float norm_eps = 1e-5f;
   RopeConfig rope;
-  bool qk_norm = false;  // RMS norm of each head of q and k, before RoPE
+  bool qk_norm = false;   // RMS norm of each head of q and k, before RoPE
+  bool sub_norm = false;  // RMS norm of the inputs of o and down
   bool qkv_bias = false;
   bool o_bias = false;
   bool mlp_bias = false;
@@ -47,6 +48,8 @@ struct ModuleNames {
   std::string q = "self_attn.q_proj", k = "self_attn.k_proj", v = "self_attn.v_proj",
               o = "self_attn.o_proj";
   std::string q_norm = "self_attn.q_norm.weight", k_norm = "self_attn.k_norm.weight";
+  std::string attn_sub_norm = "self_attn.attn_sub_norm.weight";
+  std::string ffn_sub_norm = "mlp.ffn_sub_norm.weight";
   std::string gate = "mlp.gate_proj", up = "mlp.up_proj", down = "mlp.down_proj";
 };
 

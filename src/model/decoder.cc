@@ -20,6 +20,8 @@ struct Linear {
 struct Layer {
   std::vector<float> attn_norm, ffn_norm;  // [d_model]
   std::vector<float> q_norm, k_norm;       // [head_dim] or empty
+  std::vector<float> attn_sub_norm;        // [n_heads * head_dim] or empty
+  std::vector<float> ffn_sub_norm;         // [d_ff] or empty
   Linear q, k, v, o, gate, up, down;
   int32_t sliding_window = 0;
 };
@@ -68,6 +70,10 @@ class Loader {
     if (c.qk_norm) {
       l.q_norm = vector(at + names.q_norm, c.head_dim);
       l.k_norm = vector(at + names.k_norm, c.head_dim);
+    }
+    if (c.sub_norm) {
+      l.attn_sub_norm = vector(at + names.attn_sub_norm, q_dim);
+      l.ffn_sub_norm = vector(at + names.ffn_sub_norm, c.d_ff);
     }
     l.q = linear(at + names.q, q_dim, c.d_model, c.qkv_bias);
     l.k = linear(at + names.k, kv_dim, c.d_model, c.qkv_bias);
@@ -237,6 +243,7 @@ MatView Decoder::forward(const Batch& batch) {
                  .sliding_window = l.sliding_window,
                  .scale = 1.0f / std::sqrt(static_cast<float>(c.head_dim))},
                 q, s.rows, attended);
+    if (c.sub_norm) b.rms_norm(l.attn_sub_norm, c.norm_eps, attended, attended);
     s.linear(l.o, attended, normed);
     b.add(normed, x);
 
@@ -244,6 +251,7 @@ MatView Decoder::forward(const Batch& batch) {
     s.linear(l.gate, normed, gate);
     s.linear(l.up, normed, up);
     b.silu_mul(gate, up);
+    if (c.sub_norm) b.rms_norm(l.ffn_sub_norm, c.norm_eps, gate, gate);
     s.linear(l.down, gate, normed);
     b.add(normed, x);
   }

@@ -135,7 +135,7 @@ def main():
             pick = w > 0
             loss = (F.cross_entropy(model.logits(h[pick]), tok[:, 1:][pick], reduction="none") * w[pick]).sum() / norm
             loss.backward()
-            loss_sum += float(loss)
+            loss_sum += float(loss.detach())
             tokens += int((doc > 0).sum())
             answers += int(((lab == D.ANSWER) | (lab == D.RECALL)).sum())
         torch.nn.utils.clip_grad_norm_([x for _, x in named if x.dim() == 1] + [model.embed], 1.0)

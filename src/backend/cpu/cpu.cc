@@ -176,7 +176,10 @@ class CpuBackend final : public Backend {
       });
     }
     if (!bias.empty()) {
-      for (int64_t i = 0; i < y.rows; ++i) k_.axpy(1, bias.data(), y.row(i).data(), y.cols);
+      for (int64_t i = 0; i < y.rows; ++i) {
+        float* row = y.at + i * y.stride;
+        for (int64_t j = 0; j < y.cols; ++j) row[j] += bias[static_cast<size_t>(j)];
+      }
     }
   }
 
@@ -228,7 +231,10 @@ class CpuBackend final : public Backend {
       for (int64_t i = begin; i < end; ++i) {
         float* g = gate.at + i * gate.stride;
         const float* u = up.at + i * up.stride;
-        for (int64_t j = 0; j < gate.cols; ++j) g[j] = g[j] / (1.0f + std::exp(-g[j])) * u[j];
+        float* e = scratch<float>(gate.cols);
+        for (int64_t j = 0; j < gate.cols; ++j) e[j] = -g[j];
+        k_.exp(0, e, gate.cols);
+        for (int64_t j = 0; j < gate.cols; ++j) g[j] = g[j] / (1.0f + e[j]) * u[j];
       }
     });
   }
@@ -320,8 +326,12 @@ class CpuBackend final : public Backend {
       const float* keys = row.pages[page] + row.layer_offset + kv_head * page_tokens * d;
       const float* values = keys + keys_size;
       float page_peak = peak;
+      for (int64_t t = begin; t < end; t += kTileRows) {
+        const int n = static_cast<int>(std::min<int64_t>(kTileRows, end - t));
+        k_.dot_tile(keys + t * d, n, q, 0, 1, d, scores + t, 0);
+      }
       for (int64_t t = begin; t < end; ++t) {
-        scores[t] = s.scale * k_.dot(q, keys + t * d, d);
+        scores[t] *= s.scale;
         page_peak = std::max(page_peak, scores[t]);
       }
       if (page_peak > peak) {
@@ -330,11 +340,9 @@ class CpuBackend final : public Backend {
         k_.scale(shrink, out, d);
         peak = page_peak;
       }
-      for (int64_t t = begin; t < end; ++t) {
-        const float weight = std::exp(scores[t] - peak);
-        total += weight;
-        k_.axpy(weight, values + t * d, out, d);
-      }
+      k_.exp(peak, scores + begin, end - begin);
+      for (int64_t t = begin; t < end; ++t) total += scores[t];
+      k_.add_rows(scores + begin, values + begin * d, end - begin, d, out);
     }
     k_.scale(1.0f / total, out, d);
   }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "backend/cpu/kernels.h"
 #include "base/error.h"
 #include "base/random.h"
 
@@ -188,6 +189,40 @@ TEST(CpuBackend, Int8ActivationsMatchTheirDefinition) {
         }
       }
     }
+  }
+}
+
+// Called directly: through attention alone an error of a few ulp would not show.
+TEST(CpuKernels, ExpIsWithinThreeUlp) {
+  for (const cpu::Kernels* k : {&cpu::kRefKernels,
+#ifdef SINTER_X86
+                                &cpu::kAvx2Kernels, &cpu::kAvx512Kernels
+#endif
+       }) {
+    if (!k->supported()) continue;
+    for (const int64_t n : {1, 3, 8, 15, 16, 33}) {
+      for (int trial = 0; trial < 200; ++trial) {
+        std::vector<float> x = random_floats(n, static_cast<uint64_t>(trial), 90);
+        std::vector<float> y = x;
+        k->exp(0.5f, y.data(), n);
+        for (size_t i = 0; i < x.size(); ++i) {
+          const double want = std::exp(static_cast<double>(x[i] - 0.5f));
+          if (want > 3.4e38) {
+            EXPECT_TRUE(std::isinf(y[i]));
+          } else {
+            EXPECT_NEAR(y[i], want, 3 * 0x1p-24 * 2 * want + 3e-45) << k->name << " x " << x[i];
+          }
+        }
+      }
+    }
+    std::vector<float> edge = {-INFINITY, INFINITY, NAN, -1000, 1000, 0};
+    k->exp(0, edge.data(), 6);
+    EXPECT_EQ(edge[0], 0) << k->name;
+    EXPECT_TRUE(std::isinf(edge[1])) << k->name;
+    EXPECT_TRUE(std::isnan(edge[2])) << k->name;
+    EXPECT_EQ(edge[3], 0) << k->name;
+    EXPECT_TRUE(std::isinf(edge[4])) << k->name;
+    EXPECT_EQ(edge[5], 1) << k->name;
   }
 }
 

@@ -34,8 +34,10 @@ struct Kernels {
   // Exact: sum of (w - 128) * x over k. w: offset-binary int8 codes.
   int32_t (*dot_i8)(const uint8_t* w, const int8_t* x, int64_t k);
   float (*dot)(const float* a, const float* b, int64_t n);
-  // y += a x
-  void (*axpy)(float a, const float* x, float* y, int64_t n);
+  // y += weights[0] rows[0] + weights[1] rows[1] + ..., added in this order; rows: [n_rows, n].
+  void (*add_rows)(const float* weights, const float* rows, int64_t n_rows, int64_t n, float* y);
+  // x[i] = exp(x[i] - shift), within 3 ulp; 0 far below, infinity far above, NaN stays NaN.
+  void (*exp)(float shift, float* x, int64_t n);
   // y *= a
   void (*scale)(float a, float* y, int64_t n);
 

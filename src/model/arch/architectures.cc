@@ -5,7 +5,7 @@
 namespace sinter {
 namespace {
 
-const Architecture* const kArchitectures[] = {&kLlama, &kMistral, &kQwen2, &kQwen3};
+const Architecture* const kArchitectures[] = {&kBitNet, &kLlama, &kMistral, &kQwen2, &kQwen3};
 
 }  // namespace
 

@@ -17,6 +17,7 @@ RopeConfig read_rope(const JsonFields& json, int32_t head_dim, int32_t max_token
 std::vector<int32_t> read_sliding_window(const JsonFields& json, int32_t n_layers, int32_t window,
                                          int32_t first_sliding_layer);
 
+extern const Architecture kBitNet;
 extern const Architecture kLlama;
 extern const Architecture kMistral;
 extern const Architecture kQwen2;

@@ -166,7 +166,7 @@ std::string Runtime::capture_end(std::string outer) {
 
 Value Runtime::attribute(const Value& object, std::string_view name) {
   if (object.is_undefined()) raise_undefined(object);
-  if (name.starts_with("_") && !object.as<Namespace>()) {
+  if (name.starts_with("_")) {
     if (object.is(Kind::dict)) {
       if (const Value* found = object.as_dict().find(name)) {
         if (!name.starts_with("__")) return *found;

@@ -102,17 +102,53 @@ int32_t dot_i8(const uint8_t* w, const int8_t* x, int64_t k) {
   return sum;
 }
 
-void axpy(float a, const float* x, float* y, int64_t n) {
-  const __m256 av = _mm256_set1_ps(a);
-  int64_t i = 0;
-  for (; i + 8 <= n; i += 8) {
-    _mm256_storeu_ps(y + i, _mm256_fmadd_ps(av, _mm256_loadu_ps(x + i), _mm256_loadu_ps(y + i)));
+void add_rows(const float* weights, const float* rows, int64_t n_rows, int64_t n, float* y) {
+  for (int64_t i = 0; i < n; i += 8) {
+    const __m256i mask = tail_mask(n - i >= 8 ? 8 : n - i);
+    __m256 acc = _mm256_maskload_ps(y + i, mask);
+    for (int64_t r = 0; r < n_rows; ++r) {
+      acc = _mm256_fmadd_ps(_mm256_set1_ps(weights[r]), _mm256_maskload_ps(rows + r * n + i, mask),
+                            acc);
+    }
+    _mm256_maskstore_ps(y + i, mask, acc);
   }
-  if (i < n) {
-    const __m256i mask = tail_mask(n - i);
-    _mm256_maskstore_ps(
-        y + i, mask,
-        _mm256_fmadd_ps(av, _mm256_maskload_ps(x + i, mask), _mm256_maskload_ps(y + i, mask)));
+}
+
+// exp(x) = 2^k exp(r), |r| <= ln 2 / 2: k by rounding, r with ln 2 in two parts, exp(r) by its
+// Taylor polynomial of degree 7 (truncation 5e-9); 2^k in two factors, so that subnormal results
+// come out.
+inline __m256 exp_lanes(__m256 x) {
+  const __m256 k = _mm256_round_ps(_mm256_mul_ps(x, _mm256_set1_ps(1.44269504f)),
+                                   _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  __m256 r = _mm256_fnmadd_ps(k, _mm256_set1_ps(0.693359375f), x);
+  r = _mm256_fnmadd_ps(k, _mm256_set1_ps(-2.12194440e-4f), r);
+  __m256 p = _mm256_set1_ps(1.0f / 5040);
+  p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f / 720));
+  p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f / 120));
+  p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f / 24));
+  p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f / 6));
+  p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(0.5f));
+  p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f));
+  p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f));
+  const __m256i whole = _mm256_cvtps_epi32(k);
+  const __m256i half = _mm256_srai_epi32(whole, 1);
+  const __m256i bias = _mm256_set1_epi32(127);
+  const auto power = [&](__m256i e) {
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(e, bias), 23));
+  };
+  return _mm256_mul_ps(_mm256_mul_ps(p, power(half)), power(_mm256_sub_epi32(whole, half)));
+}
+
+void exp_shifted(float shift, float* x, int64_t n) {
+  // Beyond these bounds the result is 0 or infinity anyway. min and max return their second operand
+  // on NaN, which is x here.
+  const __m256 low = _mm256_set1_ps(-150.0f), high = _mm256_set1_ps(150.0f);
+  const __m256 shift_v = _mm256_set1_ps(shift);
+  for (int64_t i = 0; i < n; i += 8) {
+    const __m256i mask = tail_mask(n - i >= 8 ? 8 : n - i);
+    __m256 v = _mm256_sub_ps(_mm256_maskload_ps(x + i, mask), shift_v);
+    v = _mm256_max_ps(low, _mm256_min_ps(high, v));
+    _mm256_maskstore_ps(x + i, mask, exp_lanes(v));
   }
 }
 
@@ -209,7 +245,8 @@ const Kernels kAvx2Kernels = {.name = "avx2",
                               .dot_tile = dot_tile,
                               .dot_i8 = dot_i8,
                               .dot = dot,
-                              .axpy = axpy,
+                              .add_rows = add_rows,
+                              .exp = exp_shifted,
                               .scale = scale,
                               .unpack_bf16 = unpack_bf16,
                               .unpack_f16 = unpack_f16,

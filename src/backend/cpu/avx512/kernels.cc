@@ -23,6 +23,19 @@ inline float sum_lanes(__m512 v) {
   return _mm_cvtss_f32(b);
 }
 
+// Four at once, each in the very same tree of additions as sum_lanes: [sum a, sum b, sum c, sum d].
+inline __m128 sum_lanes_of_4(__m512 a, __m512 b, __m512 c, __m512 d) {
+  const __m512 ab =
+      _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xEE));
+  const __m512 cd =
+      _mm512_add_ps(_mm512_shuffle_f32x4(c, d, 0x44), _mm512_shuffle_f32x4(c, d, 0xEE));
+  __m512 v = _mm512_add_ps(_mm512_shuffle_f32x4(ab, cd, 0x88), _mm512_shuffle_f32x4(ab, cd, 0xDD));
+  v = _mm512_add_ps(v, _mm512_permute_ps(v, 0x4E));
+  v = _mm512_add_ps(v, _mm512_permute_ps(v, 0xB1));
+  const __m512i firsts = _mm512_set_epi32(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 12, 8, 4, 0);
+  return _mm512_castps512_ps128(_mm512_permutexvar_ps(firsts, v));
+}
+
 template <int R, int M>
 void dot_block(const float* w, const float* x, int64_t x_stride, int64_t k, float* y,
                int64_t y_stride) {
@@ -49,7 +62,12 @@ void dot_block(const float* w, const float* x, int64_t x_stride, int64_t k, floa
     }
   }
   for (int m = 0; m < M; ++m) {
-    for (int r = 0; r < R; ++r) y[m * y_stride + r] = sum_lanes(acc[m][r]);
+    int r = 0;
+    for (; r + 4 <= R; r += 4) {
+      _mm_storeu_ps(y + m * y_stride + r,
+                    sum_lanes_of_4(acc[m][r], acc[m][r + 1], acc[m][r + 2], acc[m][r + 3]));
+    }
+    for (; r < R; ++r) y[m * y_stride + r] = sum_lanes(acc[m][r]);
   }
 }
 
@@ -103,17 +121,46 @@ int32_t dot_i8(const uint8_t* w, const int8_t* x, int64_t k) {
   return sum;
 }
 
-void axpy(float a, const float* x, float* y, int64_t n) {
-  const __m512 av = _mm512_set1_ps(a);
-  int64_t i = 0;
-  for (; i + 16 <= n; i += 16) {
-    _mm512_storeu_ps(y + i, _mm512_fmadd_ps(av, _mm512_loadu_ps(x + i), _mm512_loadu_ps(y + i)));
+void add_rows(const float* weights, const float* rows, int64_t n_rows, int64_t n, float* y) {
+  for (int64_t i = 0; i < n; i += 16) {
+    const __mmask16 mask = n - i >= 16 ? static_cast<__mmask16>(0xFFFF) : tail_mask(n - i);
+    __m512 acc = _mm512_maskz_loadu_ps(mask, y + i);
+    for (int64_t r = 0; r < n_rows; ++r) {
+      acc = _mm512_fmadd_ps(_mm512_set1_ps(weights[r]),
+                            _mm512_maskz_loadu_ps(mask, rows + r * n + i), acc);
+    }
+    _mm512_mask_storeu_ps(y + i, mask, acc);
   }
-  if (i < n) {
-    const __mmask16 mask = tail_mask(n - i);
-    _mm512_mask_storeu_ps(y + i, mask,
-                          _mm512_fmadd_ps(av, _mm512_maskz_loadu_ps(mask, x + i),
-                                          _mm512_maskz_loadu_ps(mask, y + i)));
+}
+
+// exp(x) = 2^k exp(r), |r| <= ln 2 / 2: k by rounding, r with ln 2 in two parts, exp(r) by its
+// Taylor polynomial of degree 7 (truncation 5e-9).
+inline __m512 exp_lanes(__m512 x) {
+  const __m512 k = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)),
+                                        _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  __m512 r = _mm512_fnmadd_ps(k, _mm512_set1_ps(0.693359375f), x);
+  r = _mm512_fnmadd_ps(k, _mm512_set1_ps(-2.12194440e-4f), r);
+  __m512 p = _mm512_set1_ps(1.0f / 5040);
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 720));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 120));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 24));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 6));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.5f));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
+  return _mm512_scalef_ps(p, k);  // saturates to 0 and infinity by itself
+}
+
+void exp_shifted(float shift, float* x, int64_t n) {
+  // Beyond these bounds the result is 0 or infinity anyway; -infinity would make r a NaN. min and
+  // max return their second operand on NaN, which is x here.
+  const __m512 low = _mm512_set1_ps(-150.0f), high = _mm512_set1_ps(150.0f);
+  const __m512 shift_v = _mm512_set1_ps(shift);
+  for (int64_t i = 0; i < n; i += 16) {
+    const __mmask16 mask = n - i >= 16 ? static_cast<__mmask16>(0xFFFF) : tail_mask(n - i);
+    __m512 v = _mm512_sub_ps(_mm512_maskz_loadu_ps(mask, x + i), shift_v);
+    v = _mm512_max_ps(low, _mm512_min_ps(high, v));
+    _mm512_mask_storeu_ps(x + i, mask, exp_lanes(v));
   }
 }
 
@@ -189,7 +236,8 @@ const Kernels kAvx512Kernels = {.name = "avx512",
                                 .dot_tile = dot_tile,
                                 .dot_i8 = dot_i8,
                                 .dot = dot,
-                                .axpy = axpy,
+                                .add_rows = add_rows,
+                                .exp = exp_shifted,
                                 .scale = scale,
                                 .unpack_bf16 = unpack_bf16,
                                 .unpack_f16 = unpack_f16,

@@ -2,6 +2,8 @@
 // it.
 #include "backend/cpu/kernels.h"
 
+#include <math.h>
+
 namespace sinter::cpu {
 namespace {
 
@@ -26,8 +28,14 @@ int32_t dot_i8(const uint8_t* w, const int8_t* x, int64_t k) {
   return sum;
 }
 
-void axpy(float a, const float* x, float* y, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) y[i] += a * x[i];
+void add_rows(const float* weights, const float* rows, int64_t n_rows, int64_t n, float* y) {
+  for (int64_t r = 0; r < n_rows; ++r) {
+    for (int64_t i = 0; i < n; ++i) y[i] += weights[r] * rows[r * n + i];
+  }
+}
+
+void exp_shifted(float shift, float* x, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) x[i] = expf(x[i] - shift);
 }
 
 void scale(float a, float* y, int64_t n) {
@@ -41,7 +49,8 @@ const Kernels kRefKernels = {.name = "ref",
                              .dot_tile = dot_tile,
                              .dot_i8 = dot_i8,
                              .dot = dot,
-                             .axpy = axpy,
+                             .add_rows = add_rows,
+                             .exp = exp_shifted,
                              .scale = scale,
                              .unpack_bf16 = nullptr,
                              .unpack_f16 = nullptr,

@@ -1,0 +1,45 @@
+// manifest.json, beside the weights: what an artifact is, what it was made from, by which recipe
+// and build, and what rounding did to every tensor. Evidence, so it never changes what a model
+// answers.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+
+namespace sinter {
+
+inline constexpr const char* kManifestName = "manifest.json";
+
+struct ManifestTensor {
+  std::string name;    // a module for quantised weights, a tensor for copied ones
+  std::string format;  // as to_string(Format); the element type of a copied tensor
+  int64_t rows = 0;    // a copied tensor of other rank: all elements as one row
+  int64_t cols = 0;
+  double relative_error = 0;  // |stored - original| / |original|, Frobenius norms
+  double max_error = 0;       // largest |stored - original| of one weight
+  std::string sha256;         // of the codes, then the parameters, row by row
+};
+
+struct Manifest {
+  int64_t schema = 1;
+  std::string digest;       // Artifact::digest() of this directory
+  std::string base_digest;  // the same of the checkpoint it was made from
+  std::string base_scheme;
+  std::string recipe;         // the file, verbatim
+  std::string recipe_digest;  // its SHA-256
+  std::string build;
+  std::vector<ManifestTensor> tensors;
+};
+
+Json to_json(const ManifestTensor& tensor);
+ManifestTensor manifest_tensor(const Json& json, const std::string& where);
+
+void write_manifest(const std::string& directory, const Manifest& manifest);
+// Throws Error(not_found), Error(corrupt | bad_input, "json-..."), Error(unsupported,
+// "manifest-schema").
+Manifest read_manifest(const std::string& directory);
+
+}  // namespace sinter

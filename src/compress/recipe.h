@@ -1,0 +1,26 @@
+// A recipe: what to do to a checkpoint, as a list of steps, each by a method of the one list in
+// steps.h. docs/recipes.md has the words.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "compress/steps.h"
+
+namespace sinter {
+
+struct Recipe {
+  std::string name;
+  std::string description;
+  std::vector<std::shared_ptr<const Step>> steps;
+  std::string text;    // verbatim
+  std::string digest;  // SHA-256 of text
+};
+
+// Throws Error(bad_input, "recipe-syntax" | "recipe-field" | "pattern-syntax") with file and line.
+Recipe parse_recipe(std::string_view text, const std::string& where);
+Recipe read_recipe(const std::string& path);
+
+}  // namespace sinter
