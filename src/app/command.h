@@ -3,6 +3,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <atomic>
 #include <functional>
 #include <string>
 
@@ -28,9 +29,10 @@ void print_json(const Json& value);
 // Prints text to stdout; throws Error(io, "stdout-closed") when nobody can read it.
 void print_text(std::string_view text);
 
-// Set by SIGINT and SIGTERM once install_interrupt() ran; long work polls it and stops resumably.
+// True once SIGINT or SIGTERM came after install_interrupt(); long work polls it and stops
+// resumably.
 void install_interrupt();
-bool interrupted();
+const std::atomic<bool>& interrupted();
 
 extern const Command kInspectCommand;
 extern const Command kRunCommand;
@@ -40,6 +42,7 @@ extern const Command kTemplateCommand;
 extern const Command kPerplexityCommand;
 extern const Command kCompressCommand;
 extern const Command kGateCommand;
+extern const Command kJudgeCommand;
 extern const Command kDoctorCommand;
 
 }  // namespace sinter

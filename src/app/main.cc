@@ -18,11 +18,12 @@ namespace {
 
 // The one list of commands, in the order that a newcomer meets them.
 constexpr const Command* kCommands[] = {
-    &kInspectCommand,  &kRunCommand,        &kCompressCommand, &kGateCommand,   &kPerplexityCommand,
-    &kTokenizeCommand, &kDetokenizeCommand, &kTemplateCommand, &kDoctorCommand,
+    &kInspectCommand,    &kRunCommand,      &kCompressCommand,   &kGateCommand,     &kJudgeCommand,
+    &kPerplexityCommand, &kTokenizeCommand, &kDetokenizeCommand, &kTemplateCommand, &kDoctorCommand,
 };
 
-volatile std::sig_atomic_t g_interrupted = 0;
+std::atomic<bool> g_interrupted = false;
+static_assert(std::atomic<bool>::is_always_lock_free);  // so a signal handler may set it
 
 // Every flag --some-flag can also be set by SINTER_SOME_FLAG.
 void name_environment(CLI::App& app) {
@@ -108,12 +109,12 @@ void print_text(std::string_view text) {
 void print_json(const Json& value) { print_text(to_line(value) + "\n"); }
 
 void install_interrupt() {
-  const auto stop = [](int) { g_interrupted = 1; };
+  const auto stop = [](int) { g_interrupted = true; };
   std::signal(SIGINT, stop);
   std::signal(SIGTERM, stop);
 }
 
-bool interrupted() { return g_interrupted != 0; }
+const std::atomic<bool>& interrupted() { return g_interrupted; }
 
 }  // namespace sinter
 

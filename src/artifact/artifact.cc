@@ -193,6 +193,7 @@ class DirectoryArtifact : public Artifact {
       content.add(t.bytes);
       lines.push_back(fmt::format("tensor {} {} [{}] {}\n", to_line(t.name), traits(t.dtype).name,
                                   fmt::join(t.shape, ","), content.hex()));
+      checkpoint_->forget(t);
     }
     for (const std::string& line : lines) all.add(line);
     return all.hex();

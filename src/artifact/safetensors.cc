@@ -285,6 +285,15 @@ std::shared_ptr<const Checkpoint> Checkpoint::open_directory(const std::string& 
   return checkpoint;
 }
 
+void Checkpoint::forget(const StoredTensor& tensor) const {
+  for (const auto& file : files()) {
+    const auto map = file->bytes();
+    if (tensor.bytes.data() >= map.data() && tensor.bytes.data() < map.data() + map.size()) {
+      file->forget(tensor.bytes);
+    }
+  }
+}
+
 void write_safetensors(const std::string& path, std::span<const TensorToWrite> tensors) {
   std::vector<const TensorToWrite*> order;
   for (const TensorToWrite& t : tensors) order.push_back(&t);

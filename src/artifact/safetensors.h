@@ -32,6 +32,8 @@ class Checkpoint {
   virtual const StoredTensor* find(std::string_view name) const = 0;  // null = absent
   virtual std::span<const StoredTensor> tensors() const = 0;          // sorted by name
   virtual std::span<const std::shared_ptr<const MappedFile>> files() const = 0;
+  // Lets go of the memory behind a tensor of this checkpoint (MappedFile::forget).
+  void forget(const StoredTensor& tensor) const;
 };
 
 // A tensor to be written: its bytes must be ready when write_safetensors is called.

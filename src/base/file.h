@@ -26,6 +26,9 @@ class MappedFile {
   MappedFile& operator=(const MappedFile&) = delete;
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   const std::string& path() const { return path_; }
+  // Lets go of the memory behind `part` of bytes(), which is read from the file again when touched:
+  // for passes over files that are larger than memory.
+  void forget(std::span<const std::byte> part) const;
 
  private:
   MappedFile(std::string path, const std::byte* data, size_t size)

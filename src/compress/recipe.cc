@@ -38,8 +38,8 @@ Recipe parse_recipe(std::string_view text, const std::string& where) {
   recipe.description = fields.string("description", "");
   const YamlNode& steps = fields.at("steps");
   if (steps.kind != YamlNode::Kind::list || steps.items.empty() || steps.items.size() > kMaxSteps) {
-    fail(Fault::bad_input, "recipe-field", "{}: expected a list of 1 to {} steps", fields.place("steps"),
-         kMaxSteps);
+    fail(Fault::bad_input, "recipe-field", "{}: expected a list of 1 to {} steps",
+         fields.place("steps"), kMaxSteps);
   }
   for (const YamlNode& step : steps.items) recipe.steps.push_back(read_step(step, where));
   recipe.text = text;

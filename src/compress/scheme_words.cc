@@ -22,7 +22,8 @@ std::optional<Scheme> read_scheme(const YamlFields& fields, const Scheme& base) 
     const Scheme* preset = preset_named(name);
     if (preset == nullptr) {
       fail(Fault::bad_input, "recipe-field", "{}: expected one of {}, found \"{}\"{}",
-           fields.place("scheme"), fmt::join(names, ", "), name.substr(0, 60), nearest(name, names));
+           fields.place("scheme"), fmt::join(names, ", "), name.substr(0, 60),
+           nearest(name, names));
     }
     scheme = *preset;
   }
@@ -41,7 +42,8 @@ std::optional<Scheme> read_scheme(const YamlFields& fields, const Scheme& base) 
     if ((size < 1 && size != -1) || size > INT32_MAX || (size > 0 && strategy == "channel") ||
         (size == -1 && strategy == "group")) {
       fail(Fault::bad_input, "recipe-field",
-           "{}: expected a number of columns (strategy: group) or -1 (one scale per channel), found {}",
+           "{}: expected a number of columns (strategy: group) or -1 (one scale per channel), "
+           "found {}",
            fields.place("group_size"), size);
     }
     scheme.group = size == -1 ? 0 : static_cast<int32_t>(size);

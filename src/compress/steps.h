@@ -10,7 +10,6 @@
 #include <string_view>
 #include <vector>
 
-#include "artifact/name_pattern.h"
 #include "artifact/scheme.h"
 #include "format/format.h"
 
@@ -26,8 +25,8 @@ class Step {
   virtual StepKind kind() const = 0;
   // The scheme that this step gives a module; null leaves it to the other steps, or dense.
   virtual const Scheme* scheme_of(std::string_view module) const = 0;
-  // Every pattern the recipe wrote, so that one which matches no module can be refused.
-  virtual std::vector<const NamePattern*> patterns() const = 0;
+  // Patterns of the recipe that say nothing about any of these modules: probably misspelt.
+  virtual std::vector<std::string> idle_patterns(std::span<const std::string> modules) const = 0;
   // Whether q/k/v, or gate/up, of a layer may get different schemes.
   virtual bool allows_split() const = 0;
   // What is wrong with rounding rows of `cols` weights to `format`, or "".

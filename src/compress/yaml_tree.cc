@@ -15,8 +15,8 @@ namespace sinter {
 namespace {
 
 template <typename... Args>
-[[noreturn]] void fail_syntax(const std::string& where, int line, fmt::format_string<Args...> format,
-                              Args&&... args) {
+[[noreturn]] void fail_syntax(const std::string& where, int line,
+                              fmt::format_string<Args...> format, Args&&... args) {
   fail(Fault::bad_input, "recipe-syntax", "{}:{}: {}", where, line,
        fmt::format(format, std::forward<Args>(args)...));
 }
@@ -43,10 +43,11 @@ class TreeBuilder : public YAML::EventHandler {
     scalar.text = value;
     scalar.quoted = tag == "!";
     if (wants_key()) {
-      if (open_.back().find(value) != nullptr) {
+      std::vector<std::string>& keys = open_.back().keys;
+      if (std::find(keys.begin(), keys.end(), value) != keys.end()) {
         fail_syntax(where_, mark.line + 1, "the key \"{}\" occurs twice", value.substr(0, 60));
       }
-      open_.back().keys.push_back(value);
+      keys.push_back(value);
       return;
     }
     if (!scalar.quoted && (value == "~" || value == "null" || value.empty())) {
@@ -77,9 +78,11 @@ class TreeBuilder : public YAML::EventHandler {
            open_.back().keys.size() == open_.back().items.size();
   }
   void check(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) const {
-    if (anchor != 0) fail_syntax(where_, mark.line + 1, "expected plain values, found an anchor (&)");
+    if (anchor != 0)
+      fail_syntax(where_, mark.line + 1, "expected plain values, found an anchor (&)");
     if (!tag.empty() && tag != "?" && tag != "!") {
-      fail_syntax(where_, mark.line + 1, "expected plain values, found the tag {}", tag.substr(0, 60));
+      fail_syntax(where_, mark.line + 1, "expected plain values, found the tag {}",
+                  tag.substr(0, 60));
     }
   }
   void open(YamlNode::Kind kind, const YAML::Mark& mark, const std::string& tag,
@@ -88,7 +91,8 @@ class TreeBuilder : public YAML::EventHandler {
     if (open_.size() >= kMaxYamlDepth) {
       fail_syntax(where_, mark.line + 1, "expected at most {} levels of nesting", kMaxYamlDepth);
     }
-    if (wants_key()) fail_syntax(where_, mark.line + 1, "expected a name as the key, found a list or map");
+    if (wants_key())
+      fail_syntax(where_, mark.line + 1, "expected a name as the key, found a list or map");
     open_.push_back(node(kind, mark));
   }
   void close() {
@@ -129,9 +133,7 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 const YamlNode* YamlNode::find(std::string_view key) const {
   const auto at = std::find(keys.begin(), keys.end(), key);
   if (at == keys.end()) return nullptr;
-  const auto i = static_cast<size_t>(at - keys.begin());
-  // While the map is being built, its last key may have no value yet.
-  return i < items.size() ? &items[i] : this;
+  return &items[static_cast<size_t>(at - keys.begin())];
 }
 
 YamlNode parse_yaml(std::string_view text, const std::string& where) {
@@ -145,7 +147,8 @@ YamlNode parse_yaml(std::string_view text, const std::string& where) {
     parser.HandleNextDocument(builder);
     YamlNode root = builder.take();
     TreeBuilder second(where);
-    if (parser.HandleNextDocument(second)) fail_syntax(where, 1, "expected one YAML document, found more");
+    if (parser.HandleNextDocument(second))
+      fail_syntax(where, 1, "expected one YAML document, found more");
     return root;
   } catch (const YAML::Exception& e) {
     fail_syntax(where, std::max(0, e.mark.line) + 1, "{}", e.msg);
@@ -169,14 +172,14 @@ YamlFields::YamlFields(const YamlNode& node, const std::string& where,
                        std::span<const std::string_view> known)
     : node_(node), where_(where) {
   if (node.kind != YamlNode::Kind::map) {
-    fail(Fault::bad_input, "recipe-field", "{}:{}: expected key: value lines ({})", where, node.line,
-         fmt::join(known, ", "));
+    fail(Fault::bad_input, "recipe-field", "{}:{}: expected key: value lines ({})", where,
+         node.line, fmt::join(known, ", "));
   }
   for (size_t i = 0; i < node.keys.size(); ++i) {
     if (std::find(known.begin(), known.end(), node.keys[i]) != known.end()) continue;
-    fail(Fault::bad_input, "recipe-field", "{}:{}: unknown key \"{}\"{} Known here: {}", where,
-         node.items[i].line, node.keys[i].substr(0, 60),
-         nearest(node.keys[i], known).empty() ? "." : nearest(node.keys[i], known), fmt::join(known, ", "));
+    fail(Fault::bad_input, "recipe-field", "{}:{}: unknown key \"{}\"{} (known here: {})", where,
+         node.items[i].line, node.keys[i].substr(0, 60), nearest(node.keys[i], known),
+         fmt::join(known, ", "));
   }
 }
 
@@ -191,7 +194,8 @@ std::string YamlFields::place(std::string_view key) const {
 }
 
 const YamlNode& YamlFields::at(std::string_view key) const {
-  if (!has(key)) fail(Fault::bad_input, "recipe-field", "{}: expected a value, found nothing", place(key));
+  if (!has(key))
+    fail(Fault::bad_input, "recipe-field", "{}: expected a value, found nothing", place(key));
   return *node_.find(key);
 }
 

@@ -1,6 +1,6 @@
-// YAML as recipes use it, from hands we do not trust: a tree of scalars, lists and maps with the line
-// of everything. Anchors, aliases and tags are refused (an alias bomb needs them), as are duplicate
-// keys, a second document, and more than kMaxYamlBytes or kMaxYamlDepth.
+// YAML as recipes use it, from hands we do not trust: a tree of scalars, lists and maps with the
+// line of everything. Anchors, aliases and tags are refused (an alias bomb needs them), as are
+// duplicate keys, a second document, and more than kMaxYamlBytes or kMaxYamlDepth.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +18,8 @@ struct YamlNode {
   enum class Kind { null, scalar, list, map };
   Kind kind = Kind::null;
   int line = 1;
-  std::string text;             // of a scalar
-  bool quoted = false;          // "8" is text, 8 a number
+  std::string text;               // of a scalar
+  bool quoted = false;            // "8" is text, 8 a number
   std::vector<std::string> keys;  // of a map, in order; values are in items
   std::vector<YamlNode> items;
   const YamlNode* find(std::string_view key) const;  // null = absent, or not a map

@@ -19,7 +19,7 @@ class FakeSubject : public Subject {
     std::string error;
     float margin = 5;
   };
-  std::map<std::string, Script> answers;              // by item id
+  std::map<std::string, Script> answers;             // by item id
   std::map<std::string, std::vector<float>> forced;  // by "id\ncontinuation"; else `usual`
   std::vector<float> usual = {-0.1f, -0.2f};
   Json who = {{"model", "fake"}, {"artifact_sha256", "00"}, {"engine", {{"isa", "avx2"}}}};

@@ -87,7 +87,8 @@ Report run_gate(const GateOptions& options, Subject& baseline, Subject& candidat
   const std::string copy = suite_copy(report.suite);
   if (!fs::exists(folder + "items.jsonl")) write_file_atomically(folder + "items.jsonl", copy);
 
-  report.before = run_items(report.suite, baseline, folder + "baseline.jsonl", "baseline", settings);
+  report.before =
+      run_items(report.suite, baseline, folder + "baseline.jsonl", "baseline", settings);
   report.after =
       run_items(report.suite, candidate, folder + "candidate.jsonl", "candidate", settings);
   report.texts = run_texts(report.suite, baseline, candidate, folder + "text.jsonl", settings);
@@ -95,8 +96,7 @@ Report run_gate(const GateOptions& options, Subject& baseline, Subject& candidat
   const Json costs = {{"baseline", report.costs.baseline}, {"candidate", report.costs.candidate}};
   write_file_atomically(folder + "costs.json", costs.dump(1) + "\n");
   write_file_atomically(folder + "items.jsonl", copy);
-  report.verdict =
-      judge(report.before, report.after, report.texts, report.costs, report.policy);
+  report.verdict = judge(report.before, report.after, report.texts, report.costs, report.policy);
   write_reports(report, options.report);
   return report;
 }
@@ -118,8 +118,7 @@ Report judge_again(const std::string& folder, const std::string& policy) {
                                  folder + "/report.json: policy");
   }
   check_items(report, folder);
-  report.verdict =
-      judge(report.before, report.after, report.texts, report.costs, report.policy);
+  report.verdict = judge(report.before, report.after, report.texts, report.costs, report.policy);
   write_reports(report, folder);
   return report;
 }

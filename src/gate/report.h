@@ -1,5 +1,5 @@
-// What a person and a machine read of a verdict. Every form is a pure function of the same evidence,
-// and none holds a clock time: the same evidence gives the same bytes.
+// What a person and a machine read of a verdict. Every form is a pure function of the same
+// evidence, and none holds a clock time: the same evidence gives the same bytes.
 #pragma once
 
 #include <map>
@@ -26,8 +26,8 @@ std::string report_json(const Report& report);
 // did not run an error.
 std::string report_junit(const Report& report);
 std::string report_markdown(const Report& report);
-// One page that needs nothing but itself. Items are untrusted: everything is escaped, and the page's
-// content policy allows no script but its own.
+// One page that needs nothing but itself. Items are untrusted: everything is escaped, and the
+// page's content policy allows no script but its own.
 std::string report_html(const Report& report);
 
 // ---- what the forms share ----
@@ -41,8 +41,8 @@ struct Divergence {
 };
 Divergence diverge(const Answer& before, const Answer& after);
 
-// Text for HTML and XML: the five special characters escaped, what is not UTF-8 or not allowed in XML
-// 1.0 replaced by U+FFFD.
+// Text for HTML and XML: the five special characters escaped, what is not UTF-8 or not allowed in
+// XML 1.0 replaced by U+FFFD.
 std::string escape_markup(std::string_view text);
 
 // Cuts to `bytes` at the boundary of a character, and says so with an ellipsis.

@@ -66,8 +66,7 @@ std::string report_junit(const Report& report) {
       const ItemResult& before = report.before.results[i];
       const ItemResult& after = report.after.results[i];
       if (before.domain != domain.name) continue;
-      items.open(domain.name + (before.behaviour.empty() ? "" : "." + before.behaviour),
-                 before.id);
+      items.open(domain.name + (before.behaviour.empty() ? "" : "." + before.behaviour), before.id);
       if (!before.error.empty() || !after.error.empty()) {
         items.inside("error", items.errors, "did not run",
                      fmt::format("baseline: {}\ncandidate: {}\n",

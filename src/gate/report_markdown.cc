@@ -37,8 +37,8 @@ std::string fenced(const std::string& text) {
 
 std::string report_markdown(const Report& report) {
   const Verdict& v = report.verdict;
-  std::string out = fmt::format("# Gate: {}\n\n{}\n\n", outcome_name(v.outcome),
-                                cell(v.reasons.front()));
+  std::string out =
+      fmt::format("# Gate: {}\n\n{}\n\n", outcome_name(v.outcome), cell(v.reasons.front()));
   out += fmt::format("Baseline {}, candidate {}, suite {} {}, policy {}.\n\n",
                      cell(subject_name(report.before, "baseline")),
                      cell(subject_name(report.after, "candidate")), cell(report.suite.name),

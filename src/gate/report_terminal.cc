@@ -80,9 +80,8 @@ std::string report_terminal(const Report& report, bool colours, int width) {
   static constexpr const char* kCodes[] = {"32;1", "31;1", "33;1"};
   const auto outcome = static_cast<size_t>(v.outcome);
 
-  std::string out =
-      paint(kCodes[outcome], kWords[outcome]) + "  " +
-      wrapped(plain(v.reasons.front()), columns - 14, "  ") + "\n";
+  std::string out = paint(kCodes[outcome], kWords[outcome]) + "  " +
+                    wrapped(plain(v.reasons.front()), columns - 14, "  ") + "\n";
   out += paint("2", plain(fmt::format("{} -> {}, suite {} {}, policy {}",
                                       subject_name(report.before, "baseline"),
                                       subject_name(report.after, "candidate"), report.suite.name,
@@ -91,9 +90,10 @@ std::string report_terminal(const Report& report, bool colours, int width) {
   for (const Check& c : v.checks) {
     const bool open = c.finding == Finding::fail || c.finding == Finding::inconclusive ||
                       c.finding == Finding::notice;
-    out += fmt::format("  {}  {}\n", paint(paint.finding(c.finding),
-                                           fmt::format("{:<14}", finding_name(c.finding))),
-                       plain(c.title));
+    out +=
+        fmt::format("  {}  {}\n",
+                    paint(paint.finding(c.finding), fmt::format("{:<14}", finding_name(c.finding))),
+                    plain(c.title));
     if (!open) continue;
     out += std::string(18, ' ') +
            wrapped(plain(c.measured + ". " + c.sentence), columns - 18, std::string(18, ' ')) +
@@ -131,10 +131,9 @@ std::string report_terminal(const Report& report, bool colours, int width) {
   }
   if (shown > kMaxItems) out += fmt::format("  and {} more\n", shown - kMaxItems);
   if (!v.errored.empty()) {
-    out += fmt::format("\n  did not run: {}{}\n", plain(v.errored.front()),
-                       v.errored.size() > 1
-                           ? fmt::format(" and {} more", v.errored.size() - 1)
-                           : "");
+    out +=
+        fmt::format("\n  did not run: {}{}\n", plain(v.errored.front()),
+                    v.errored.size() > 1 ? fmt::format(" and {} more", v.errored.size() - 1) : "");
   }
   out += "\n" + wrapped(v.power, columns, "") + "\n";
   return out;

@@ -11,9 +11,7 @@ namespace sinter {
 namespace {
 
 // Values of SciPy, statsmodels and the definitions (tests/golden/gate/make_statistics.py).
-Json golden() {
-  return read_json_file(SINTER_SOURCE_DIR "/tests/golden/gate/statistics.json");
-}
+Json golden() { return read_json_file(SINTER_SOURCE_DIR "/tests/golden/gate/statistics.json"); }
 
 double number(const Json& row, const char* key) { return row.at(key).get<double>(); }
 int64_t integer(const Json& row, const char* key) { return row.at(key).get<int64_t>(); }
@@ -102,11 +100,11 @@ TEST(Statistics, RuleIsFair) {
   EXPECT_EQ(rule(3, 3, 1200), Success::kept);
   EXPECT_EQ(rule(20, 0, 1200), Success::lost);
   EXPECT_EQ(rule(24, 4, 1200), Success::lost);
-  EXPECT_EQ(rule(0, 0, 100), Success::unclear);   // too few to exclude 1 %
-  EXPECT_EQ(rule(0, 0, 300), Success::kept);      // the least that can
+  EXPECT_EQ(rule(0, 0, 100), Success::unclear);  // too few to exclude 1 %
+  EXPECT_EQ(rule(0, 0, 300), Success::kept);     // the least that can
   EXPECT_EQ(rule(1, 0, 30), Success::unclear);
   EXPECT_EQ(rule(100, 95, 1200), Success::unclear);  // too much churn
-  EXPECT_EQ(rule(40, 10, 10000), Success::kept);  // a real loss, but of 0.3 %
+  EXPECT_EQ(rule(40, 10, 10000), Success::kept);     // a real loss, but of 0.3 %
   EXPECT_EQ(rule(0, 50, 1200), Success::kept);
 }
 

@@ -21,13 +21,14 @@ class ChatTemplate {
   virtual ~ChatTemplate() = default;
 
   struct Inputs {
-    Json messages;                      // array
-    Json tools;                         // array or null
-    Json documents;                     // array or null
+    Json messages;   // array
+    Json tools;      // array or null
+    Json documents;  // array or null
     bool add_generation_prompt = true;
-    std::string bos_token, eos_token, pad_token, unk_token;
-    Json extra;                         // chat_template_kwargs: object or null
-    std::optional<std::time_t> now;     // strftime_now; nothing = the clock
+    // Nothing: the tokenizer has no such token, and the template finds the name undefined.
+    std::optional<std::string> bos_token, eos_token, pad_token, unk_token;
+    Json extra;                      // chat_template_kwargs: object or null
+    std::optional<std::time_t> now;  // strftime_now; nothing = the clock
   };
   struct Limits {
     int64_t max_steps = 20'000'000;

@@ -138,4 +138,15 @@ void Pattern::cover_regex(std::string_view text, std::vector<Span>& out) const {
   if (covered != text.size()) out.push_back({covered, text.size(), false});
 }
 
+Pattern read_pattern(const Json& json, const std::string& where) {
+  if (json.is_object() && json.size() == 1 && json.begin()->is_string()) {
+    const auto& text = json.begin()->get_ref<const std::string&>();
+    if (json.begin().key() == "String") return Pattern::literal(text);
+    if (json.begin().key() == "Regex") return Pattern::regex(text, where);
+  }
+  fail(Fault::bad_input, "json-field",
+       R"({}: pattern: expected {{"String": "..."}} or {{"Regex": "..."}}, found {})", where,
+       to_line(json).substr(0, 60));
+}
+
 }  // namespace sinter

@@ -1,6 +1,6 @@
 // Where a literal or a regular expression matches, as the pre-tokenizers and the Replace normalizer
-// of tokenizer.json need it. The regexes are written for Oniguruma (Ruby syntax); what of that PCRE2
-// reads alike is translated, and everything else is refused rather than read differently.
+// of tokenizer.json need it. The regexes are written for Oniguruma (Ruby syntax); what of that
+// PCRE2 reads alike is translated, and everything else is refused rather than read differently.
 #pragma once
 
 #include <cstddef>
@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "base/json.h"
 
 namespace sinter {
 
@@ -25,7 +27,8 @@ class Pattern {
   static Pattern literal(std::string text);
   // `where` begins the message of Error(unsupported, "tokenizer-regex").
   static Pattern regex(std::string_view source, const std::string& where);
-  static Pattern regex_by_pcre2(std::string_view source, const std::string& where);  // never by hand
+  static Pattern regex_by_pcre2(std::string_view source,
+                                const std::string& where);  // never by hand
 
   // Appends hits and gaps that together cover `text`, which must be valid UTF-8, left to right.
   // Throws Error(exhausted, "tokenizer-regex-limit") where matching takes unreasonably long.
@@ -45,6 +48,9 @@ class Pattern {
 
 // The hand-coded matcher for one of the patterns in wide use, or null.
 MatchEnd find_known_split(std::string_view source);
+
+// {"String": TEXT} or {"Regex": SOURCE}.
+Pattern read_pattern(const Json& json, const std::string& where);
 
 // Oniguruma's pattern in PCRE2's words. Throws as Pattern::regex does.
 std::string translate_regex(std::string_view source, const std::string& where);

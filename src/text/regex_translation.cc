@@ -1,6 +1,7 @@
-// From Oniguruma's Ruby syntax to PCRE2. The two differ in what \s, \h, ^, (?m: and {n}? mean and in
-// the Unicode version behind \p{..}; classes are therefore spelled out, and what is not listed here
-// is refused. Every character is written as \x{..}, so no PCRE2 escape can creep in.
+// From Oniguruma's Ruby syntax to PCRE2. The two differ in what \s, \h, ^, (?m: and {n}? mean and
+// in the Unicode version behind \p{..}; classes are therefore spelled out, and what is not listed
+// here is refused. Every character is written as \x{..}, so no PCRE2 escape can creep in.
+#include <algorithm>
 #include <functional>
 
 #include "base/error.h"
@@ -24,11 +25,12 @@ std::string range_text(char32_t first, char32_t last) {
 // Every code point for which `has` holds, as the inside of a class.
 std::string ranges_text(const std::function<bool(char32_t)>& has) {
   std::string out;
+  bool before = false;
   for (char32_t c = 0, first = 0; c <= 0x110000; ++c) {
     const bool in = c < 0x110000 && (c < 0xD800 || c > 0xDFFF) && has(c);
-    const bool before = c > 0 && (c - 1 < 0xD800 || c - 1 > 0xDFFF) && has(c - 1);
     if (in && !before) first = c;
     if (!in && before) out += range_text(first, c - 1);
+    before = in;
   }
   return out;
 }
@@ -111,8 +113,8 @@ class Translation {
     struct Opening {
       std::string_view onig, pcre2;
     };
-    static constexpr Opening kOpenings[] = {{"(?:", "(?:"},   {"(?=", "(?="},   {"(?!", "(?!"},
-                                            {"(?<=", "(?<="}, {"(?<!", "(?<!"}, {"(?>", "(?>"},
+    static constexpr Opening kOpenings[] = {{"(?:", "(?:"},   {"(?=", "(?="},     {"(?!", "(?!"},
+                                            {"(?<=", "(?<="}, {"(?<!", "(?<!"},   {"(?>", "(?>"},
                                             {"(?i:", "(?i:"}, {"(?-i:", "(?-i:"}, {"(?m:", "(?s:"}};
     if (caseless_.size() > kMaxGroupDepth) refuse("groups nested too deep");
     for (const Opening& opening : kOpenings) {
@@ -179,7 +181,13 @@ class Translation {
     if (take("S")) return ranges_text([](char32_t c) { return !is_white_space(c); });
     if (take("d")) return category_text(kDigits, false);
     if (take("D")) return category_text(kDigits, true);
-    if (take("w")) return ranges_text(is_onig_word);
+    if (take("w")) {
+      std::string out = category_text(kLetters, false) + category_text(kMarks, false) +
+                        category_text(kDigits, false) + category_text(1u << 10, false) +
+                        category_text(1u << 12, false);
+      for (const CodeRange& r : other_word_ranges()) out += range_text(r.first, r.last);
+      return out;
+    }
     if (take("W")) return ranges_text([](char32_t c) { return !is_onig_word(c); });
     if (take("h")) return "0-9a-fA-F";
     const bool upper = take("P");
@@ -223,8 +231,8 @@ class Translation {
   std::string category_text(CategorySet set, bool negate) {
     const CategorySet cased = set & kCased;
     if (caseless_.back() && cased != 0 && cased != kCased) refuse("a case in a caseless group");
-    static constexpr std::string_view kNames[] = {"L", "M", "N", "P", "S", "Lu", "Ll", "Lt",
-                                                  "Lm", "Lo", "Nd", "Nl", "No"};
+    static constexpr std::string_view kNames[] = {"L",  "M",  "N",  "P",  "S",  "Lu", "Ll",
+                                                  "Lt", "Lm", "Lo", "Nd", "Nl", "No"};
     for (const std::string_view name : kNames) {
       if (negate || category_set(name) != set) continue;
       std::string out = fmt::format("\\p{{{}}}", name);

@@ -44,28 +44,17 @@ struct NamedSet {
 };
 
 constexpr NamedSet kNamedSets[] = {
-    {"L", kLetters},       {"Letter", kLetters},
-    {"M", kMarks},         {"Mark", kMarks},
-    {"N", kNumbers},       {"Number", kNumbers},
-    {"P", kPunctuation},   {"Punctuation", kPunctuation},
-    {"S", kSymbols},       {"Symbol", kSymbols},
-    {"Z", kSeparators},    {"Separator", kSeparators},
-    {"C", kOthers},        {"Other", kOthers},
-    {"Cn", 1u << 0},       {"Lu", kUppercase},
-    {"Ll", kLowercase},    {"Lt", kTitlecase},
-    {"Lm", kModifier},     {"Lo", kOtherLetter},
-    {"Mn", 1u << 6},       {"Mc", 1u << 7},
-    {"Me", 1u << 8},       {"Nd", kDigits},
-    {"Nl", 1u << 10},      {"No", 1u << 11},
-    {"Pc", 1u << 12},      {"Pd", 1u << 13},
-    {"Ps", 1u << 14},      {"Pe", 1u << 15},
-    {"Pi", 1u << 16},      {"Pf", 1u << 17},
-    {"Po", 1u << 18},      {"Sm", 1u << 19},
-    {"Sc", 1u << 20},      {"Sk", 1u << 21},
-    {"So", 1u << 22},      {"Zs", 1u << 23},
-    {"Zl", 1u << 24},      {"Zp", 1u << 25},
-    {"Cc", 1u << 26},      {"Cf", 1u << 27},
-    {"Co", 1u << 29},
+    {"L", kLetters},    {"Letter", kLetters}, {"M", kMarks},       {"Mark", kMarks},
+    {"N", kNumbers},    {"Number", kNumbers}, {"P", kPunctuation}, {"Punctuation", kPunctuation},
+    {"S", kSymbols},    {"Symbol", kSymbols}, {"Z", kSeparators},  {"Separator", kSeparators},
+    {"C", kOthers},     {"Other", kOthers},   {"Cn", 1u << 0},     {"Lu", kUppercase},
+    {"Ll", kLowercase}, {"Lt", kTitlecase},   {"Lm", kModifier},   {"Lo", kOtherLetter},
+    {"Mn", 1u << 6},    {"Mc", 1u << 7},      {"Me", 1u << 8},     {"Nd", kDigits},
+    {"Nl", 1u << 10},   {"No", 1u << 11},     {"Pc", 1u << 12},    {"Pd", 1u << 13},
+    {"Ps", 1u << 14},   {"Pe", 1u << 15},     {"Pi", 1u << 16},    {"Pf", 1u << 17},
+    {"Po", 1u << 18},   {"Sm", 1u << 19},     {"Sc", 1u << 20},    {"Sk", 1u << 21},
+    {"So", 1u << 22},   {"Zs", 1u << 23},     {"Zl", 1u << 24},    {"Zp", 1u << 25},
+    {"Cc", 1u << 26},   {"Cf", 1u << 27},     {"Co", 1u << 29},
 };
 
 }  // namespace
@@ -90,8 +79,8 @@ bool is_white_space(char32_t code) {
   if (code < 0x1680) {
     return (code >= 0x09 && code <= 0x0D) || code == 0x20 || code == 0x85 || code == 0xA0;
   }
-  return code == 0x1680 || (code >= 0x2000 && code <= 0x200A) || code == 0x2028 ||
-         code == 0x2029 || code == 0x202F || code == 0x205F || code == 0x3000;
+  return code == 0x1680 || (code >= 0x2000 && code <= 0x200A) || code == 0x2028 || code == 0x2029 ||
+         code == 0x202F || code == 0x205F || code == 0x3000;
 }
 
 bool is_word(char32_t code) {
@@ -104,7 +93,8 @@ bool is_number(char32_t code) {
 }
 
 bool is_punctuation(char32_t code) {
-  if (code < 0x80) return code > 0x20 && code < 0x7F && (category_of(code) & kWord & ~(1u << 12)) == 0;
+  if (code < 0x80)
+    return code > 0x20 && code < 0x7F && (category_of(code) & kWord & ~(1u << 12)) == 0;
   return ((category_of(code) & kPunctuation) != 0) != is_in(kPunctuationFlips, code);
 }
 

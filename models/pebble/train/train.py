@@ -1,6 +1,9 @@
 """Trains Pebble. The schedule runs on elapsed time, so a slower machine sees fewer tokens but still anneals.
 
 python train.py --data DIR --out DIR --minutes 75 [--resume] [--device cuda]
+
+On a CPU run one process of one thread per core (see run.sh): two threads in one process wait for each
+other at every operation, which is ruinous as soon as anything else runs on the machine.
 """
 import argparse
 import math
@@ -9,6 +12,7 @@ import time
 
 import numpy as np
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 
 import data as D
@@ -63,16 +67,20 @@ def main():
     p.add_argument("--long-from", type=float, default=0.4)
     p.add_argument("--vast-from", type=float, default=0.75)
     p.add_argument("--save-minutes", type=float, default=3)
-    p.add_argument("--threads", type=int, default=2)
+    p.add_argument("--threads", type=int, default=1)
+    p.add_argument("--rank", type=int, default=0)
+    p.add_argument("--world", type=int, default=1)
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--device", default="cpu")
-    p.add_argument("--compile", action="store_true")
     p.add_argument("--resume", action="store_true")
     p.add_argument("--no-eval", action="store_true")
     a = p.parse_args()
     torch.manual_seed(a.seed)
     torch.set_num_threads(a.threads)
     os.makedirs(a.out, exist_ok=True)
+    if a.world > 1:
+        dist.init_process_group("gloo", rank=a.rank, world_size=a.world)
+    first = a.rank == 0
 
     c = Config(layers=a.layers, hidden=a.hidden)
     model = Llama(c).to(a.device)
@@ -89,10 +97,7 @@ def main():
         for k in pools:
             pools[k].load(s["pools"][k])
     print("parameters", sum(x.numel() for _, x in named), flush=True)
-    if a.compile:
-        for i, b in enumerate(model.blocks):
-            model.blocks[i].forward = torch.compile(b.forward, dynamic=False)
-    held = None if a.no_eval else E.held_items(40, seed=11)
+    held = None if a.no_eval or not first else E.held_items(40, seed=11)
     tokenizer = D.load_tokenizer(a.data)
 
     def save(name):
@@ -114,8 +119,8 @@ def main():
         scale = min(1.0, f / 0.01 + 0.02) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * f)))
         n = rows_at[0 if f < 0.08 else 1 if f < 0.35 else 2 if f < 0.7 else 3]
         batches = []
-        if f >= a.vast_from and step % 4 == 0:
-            batches.append(("vast", 1)); n = max(2, n - 5)
+        if f >= a.vast_from and step % 8 == 0:
+            batches.append(("vast", 2)); n = max(2, n - 8)
         elif f >= a.long_from:
             batches.append(("long", 2)); n = max(2, n - 5)
         batches.append(("short", n))
@@ -130,14 +135,25 @@ def main():
         ws = [weight[lab[:, 1:]] * (doc[:, 1:] == doc[:, :-1]) for _, lab, doc in work]
         norm = float(sum(w.sum() for w in ws))
         for (tok, lab, doc), w in zip(work, ws):
+            tokens += int((doc > 0).sum())
+            answers += int(((lab == D.ANSWER) | (lab == D.RECALL)).sum())
+            tok, lab, doc, w = (x[a.rank::a.world] for x in (tok, lab, doc, w))
             tok, doc, w = tok.to(a.device), doc.to(a.device), w.to(a.device)
             h = model.hidden(tok, document_mask(doc))[:, :-1]
             pick = w > 0
             loss = (F.cross_entropy(model.logits(h[pick]), tok[:, 1:][pick], reduction="none") * w[pick]).sum() / norm
             loss.backward()
             loss_sum += float(loss.detach())
-            tokens += int((doc > 0).sum())
-            answers += int(((lab == D.ANSWER) | (lab == D.RECALL)).sum())
+        now = base + time.time() - started
+        if a.world > 1:
+            # One sum for the gradients of all matrices; the first process's clock travels with it.
+            flat = torch.cat([x.grad.reshape(-1) for _, x in named] + [torch.tensor([loss_sum, now if first else 0.0])])
+            dist.all_reduce(flat)
+            at = 0
+            for _, x in named:
+                x.grad.copy_(flat[at:at + x.numel()].view_as(x))
+                at += x.numel()
+            loss_sum, now = float(flat[-2]), float(flat[-1])
         torch.nn.utils.clip_grad_norm_([x for _, x in named if x.dim() == 1] + [model.embed], 1.0)
         muon.step(a.muon_lr * scale)
         for g in adam.param_groups:
@@ -146,16 +162,18 @@ def main():
         model.zero_grad(set_to_none=True)
         step += 1
         sums += loss_sum; seen += 1
-        spent = base + time.time() - started
-        if spent - said > 15:
+        spent = now
+        if first and spent - said > 15:
             print(f"{spent / 60:6.2f} min step {step} tokens {tokens / 1e6:.2f}M answers {answers / 1e6:.2f}M loss {sums / seen:.4f} {int((tokens - tok_said) / (spent - said))} tok/s lr {scale:.3f}", flush=True)
             said, sums, seen, tok_said = spent, 0.0, 0.0, tokens
-        if spent - saved > a.save_minutes * 60:
+        if first and spent - saved > a.save_minutes * 60:
             save_all()
             save(f"m{spent / 60:04.0f}.pt")
             if held:
                 print("   " + E.brief(E.teacher_forced(model, tokenizer, held, a.device)), flush=True)
             saved = spent
+    if not first:
+        return
     save_all()
     save("final.pt")
     print(f"done: {spent / 60:.1f} min, {step} steps, {tokens} tokens, {answers} answer tokens", flush=True)

@@ -83,8 +83,7 @@ std::optional<Value> Range::item(const Value& key, Runtime*) {
 std::optional<Value> Range::slice(int64_t start, int64_t stop, int64_t step, int64_t count) {
   int64_t stride = 0;
   if (__builtin_mul_overflow(step_, step, &stride)) return std::nullopt;
-  return Value::object(
-      std::make_shared<Range>(meter_, bound(start), stride, bound(stop), count));
+  return Value::object(std::make_shared<Range>(meter_, bound(start), stride, bound(stop), count));
 }
 
 std::optional<Value> Range::attribute(std::string_view name, Runtime*) {
@@ -127,8 +126,7 @@ std::shared_ptr<Cursor> DictView::iterate(const std::shared_ptr<Object>& self) {
 
 std::shared_ptr<Cursor> DictView::iterate_backwards(const std::shared_ptr<Object>& self) {
   const int64_t n = length().value_or(0);
-  return count_cursor(self, n,
-                      [this, n](int64_t i) { return at(static_cast<size_t>(n - 1 - i)); });
+  return count_cursor(self, n, [this, n](int64_t i) { return at(static_cast<size_t>(n - 1 - i)); });
 }
 
 // Views of keys and of items are sets; a view of values equals only itself.

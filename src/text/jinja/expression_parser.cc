@@ -394,7 +394,10 @@ ExpressionPtr ExpressionParser::parse_call(ExpressionPtr callee) {
 
 std::string ExpressionParser::dotted_name() {
   std::string name = expect_any_name();
-  while (skip_symbol(".")) name += "." + expect_any_name();
+  while (skip_symbol(".")) {
+    name += '.';
+    name += expect_any_name();
+  }
   return name;
 }
 

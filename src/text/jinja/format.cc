@@ -202,7 +202,8 @@ class PercentFormatter {
     }
     const std::string name(format_.substr(start, at_ - 1 - start));
     const Value* found = arguments_.as_dict().find(name);
-    if (found == nullptr) throw Raised{Raised::Kind::lookup, "KeyError: " + quote(name)};
+    if (found == nullptr)
+      throw Raised{Raised::Kind::lookup, fmt::format("KeyError: {}", quote(name))};
     key_value_ = *found;
     keyed_ = true;
   }

@@ -35,8 +35,8 @@ Value range(Runtime* runtime, const Value&, const Arguments& arguments) {
                  "OverflowError: Range too big. The sandbox blocks ranges larger than "
                  "MAX_RANGE (100000)."};
   }
-  return Value::object(std::make_shared<Range>(runtime->meter(), start, step, stop,
-                                               static_cast<int64_t>(count)));
+  return Value::object(
+      std::make_shared<Range>(runtime->meter(), start, step, stop, static_cast<int64_t>(count)));
 }
 
 std::shared_ptr<Dict> dict_of(Runtime* runtime, std::string_view function,
@@ -144,8 +144,8 @@ class Joiner : public Object {
 
 Value joiner(Runtime* runtime, const Value&, const Arguments& arguments) {
   const Parameters given("joiner", arguments, {"sep"}, 0);
-  return Value::object(std::make_shared<Joiner>(
-      runtime->meter(), given.has(0) ? given[0] : runtime->text(", ")));
+  return Value::object(
+      std::make_shared<Joiner>(runtime->meter(), given.has(0) ? given[0] : runtime->text(", ")));
 }
 
 Value raise_exception(Runtime* runtime, const Value&, const Arguments& arguments) {
@@ -164,7 +164,8 @@ Value strftime_now(Runtime* runtime, const Value&, const Arguments& arguments) {
   std::string plain;  // %f is Python's own: microseconds, of which a time_t has none
   for (size_t i = 0; i < format.size(); ++i) {
     if (format[i] == '\0') raise_value("embedded null character in a time format");
-    if (format[i] == '%' && i + 1 < format.size() && (format[i + 1] == 'f' || format[i + 1] == '%')) {
+    if (format[i] == '%' && i + 1 < format.size() &&
+        (format[i + 1] == 'f' || format[i + 1] == '%')) {
       plain += format[++i] == 'f' ? "000000" : "%%";
     } else if (format[i] == '%' && i + 1 < format.size() &&
                (format[i + 1] == 'z' || format[i + 1] == 'Z')) {

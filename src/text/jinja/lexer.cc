@@ -238,7 +238,7 @@ class Lexer {
       }
     }
     if (is_real) {
-      Token token{.kind = Token::Kind::real, .line = line_};
+      Token token{.kind = Token::Kind::real, .line = line_, .text = {}};
       token.real = parse_real(rest_.substr(at_, end - at_)).value_or(0);
       tokens_.push_back(token);
       advance(end - at_);
@@ -270,7 +270,7 @@ class Lexer {
               (rest_[end] == '_' && end + 1 < rest_.size() && rest_[end + 1] == '0')))
         ++end;
     }
-    Token token{.kind = Token::Kind::integer, .line = line_};
+    Token token{.kind = Token::Kind::integer, .line = line_, .text = {}};
     try {
       token.integer = parse_integer(rest_.substr(at_, end - at_), base == 10 ? 10 : 0).value_or(0);
     } catch (const Raised& e) {
@@ -286,7 +286,7 @@ class Lexer {
       size_t next = end;
       const char32_t c = decode(rest_, &next);
       if (!is_word(c) &&
-          (c < 0x80 || !is_identifier("a" + std::string(rest_.substr(end, next - end)))))
+          (c < 0x80 || !is_identifier(fmt::format("a{}", rest_.substr(end, next - end)))))
         break;
       end = next;
     }
@@ -357,8 +357,8 @@ class Lexer {
     static constexpr std::string_view kTo = "\\'\"\a\b\f\n\r\t\v";
     const char c = body[(*i)++];
     if (c == '\n') return;
-    if (const size_t k = kFrom.find(c); k != std::string_view::npos) {
-      *out += kTo[k];
+    if (const size_t found = kFrom.find(c); found != std::string_view::npos) {
+      *out += kTo[found];
     } else if (c >= '0' && c <= '7') {
       char32_t value = static_cast<char32_t>(c - '0');
       for (int k = 0; k < 2 && *i < body.size() && body[*i] >= '0' && body[*i] <= '7'; ++k) {

@@ -62,7 +62,7 @@ class Loop : public Object {
     std::vector<Value> rest;
     for (Value v; pull(&v);) rest.push_back(v);
     length_ = static_cast<int64_t>(rest.size()) + index0_ + 1 + (after_.is_missing() ? 0 : 1);
-    cursor_ = iterate(Value::list(runtime_->meter(), std::move(rest)), runtime_->meter());
+    cursor_ = jinja::iterate(Value::list(runtime_->meter(), std::move(rest)), runtime_->meter());
     return length_;
   }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "text/jinja/collections.h"
 #include "text/jinja/format.h"
@@ -66,7 +67,7 @@ Value sequence_index(Runtime* runtime, const Value& self, const Arguments& argum
 Value is_integer(Runtime*, const Value& self, const Arguments& arguments) {
   const Parameters given("is_integer", arguments, {}, 0);
   const double d = self.as_real();
-  return Value::boolean(d - d == 0 && integer_of_real(d) == d);
+  return Value::boolean(d - d == 0 && d == std::floor(d));
 }
 
 struct Method {
@@ -106,8 +107,8 @@ constexpr Method kMethods[] = {
     {Kind::integer, "as_integer_ratio", nullptr},
 };
 
-constexpr std::string_view kListChanges[] = {"append", "clear",  "pop",    "reverse",
-                                             "insert", "sort",   "extend", "remove"};
+constexpr std::string_view kListChanges[] = {"append", "clear", "pop",    "reverse",
+                                             "insert", "sort",  "extend", "remove"};
 constexpr std::string_view kDictChanges[] = {"clear", "pop", "popitem", "setdefault", "update"};
 
 bool changes(const Value& object, std::string_view name) {
@@ -121,10 +122,10 @@ bool changes(const Value& object, std::string_view name) {
 
 std::optional<Value> method(const Value& object, std::string_view name, Runtime* runtime) {
   if (changes(object, name)) {
-    return Value::undefined(runtime->meter(),
-                            fmt::format("access to attribute '{}' of '{}' object is unsafe.", name,
-                                        type_name(object)),
-                            true);
+    return Value::undefined(
+        runtime->meter(),
+        fmt::format("access to attribute '{}' of '{}' object is unsafe.", name, type_name(object)),
+        true);
   }
   Function::Body body = nullptr;
   bool known = false;
@@ -141,9 +142,9 @@ std::optional<Value> method(const Value& object, std::string_view name, Runtime*
     }
   }
   if (known && body == nullptr) {
-    throw Raised{Raised::Kind::unsupported,
-                 fmt::format("the attribute '{}' of '{}' is not supported", name,
-                             type_name(object))};
+    throw Raised{
+        Raised::Kind::unsupported,
+        fmt::format("the attribute '{}' of '{}' is not supported", name, type_name(object))};
   }
   if (known) {
     return Value::object(

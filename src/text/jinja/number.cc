@@ -199,7 +199,8 @@ std::string repr_of_real(double value) {
   std::from_chars(tail.data() + (tail.front() == '+' ? 1 : 0), tail.data() + tail.size(), exponent);
   const std::string sign = text.front() == '-' ? "-" : "";
   if (exponent < -4 || exponent >= 16) {
-    const std::string fraction = digits.size() > 1 ? "." + digits.substr(1) : "";
+    const std::string fraction =
+        digits.size() > 1 ? fmt::format(".{}", digits.substr(1)) : std::string();
     return fmt::format("{}{}{}e{}{:02}", sign, digits[0], fraction, exponent < 0 ? '-' : '+',
                        std::abs(exponent));
   }

@@ -293,8 +293,9 @@ Value justified(Runtime* runtime, const Value& self, const Arguments& arguments)
   }
   const int64_t room = std::max<int64_t>(width - self.as_text().length, 0);
   // str.center() puts the odd one left when the width is odd.
-  const int64_t before =
-      side == Side::right ? room : side == Side::both ? room / 2 + (room & width & 1) : 0;
+  const int64_t before = side == Side::right  ? room
+                         : side == Side::both ? room / 2 + (room & width & 1)
+                                              : 0;
   Writer out(runtime->meter());
   out.repeat(fill.bytes(), before);
   out.add(self.bytes());
@@ -343,8 +344,9 @@ Value replace(Runtime* runtime, const Value& self, const Arguments& arguments) {
   const Parameters given("replace", arguments, {"old", "new", "count"}, 2);
   const Value from = text_argument(runtime, self, given[0]);
   const Value to = text_argument(runtime, self, given[1]);
-  return like(runtime, self, replace_all(self.bytes(), from.bytes(), to.bytes(),
-                                         given.integer(2, -1), runtime->meter()));
+  return like(
+      runtime, self,
+      replace_all(self.bytes(), from.bytes(), to.bytes(), given.integer(2, -1), runtime->meter()));
 }
 
 // ---- questions
@@ -424,7 +426,8 @@ Value field(Runtime* runtime, std::string_view name, const std::vector<Value>& p
     value = positional[static_cast<size_t>(i)];
   } else {
     const Value* found = named(first);
-    if (found == nullptr) throw Raised{Raised::Kind::lookup, "KeyError: " + quote(first)};
+    if (found == nullptr)
+      throw Raised{Raised::Kind::lookup, fmt::format("KeyError: {}", quote(first))};
     value = *found;
   }
   while (!name.empty()) {
@@ -457,8 +460,7 @@ Value format_with(Runtime* runtime, const Value& self, const std::vector<Value>&
     throw Raised{Raised::Kind::unsupported, "format() of markup is not supported"};
   }
   return runtime->text(format_braces(
-      self.bytes(),
-      [&](std::string_view name) { return field(runtime, name, positional, named); },
+      self.bytes(), [&](std::string_view name) { return field(runtime, name, positional, named); },
       runtime->meter()));
 }
 

@@ -74,6 +74,9 @@ Value Value::list(Meter* meter, std::vector<Value> items) {
 Value Value::tuple(Meter* meter, std::vector<Value> items) {
   return Value(Kind::tuple, std::make_shared<Sequence>(meter, std::move(items)));
 }
+Value Value::named_tuple(std::shared_ptr<Sequence> tuple) {
+  return Value(Kind::tuple, std::move(tuple));
+}
 Value Value::dict(std::shared_ptr<Dict> dict) { return Value(Kind::dict, std::move(dict)); }
 Value Value::object(std::shared_ptr<Object> object) {
   return Value(Kind::object, std::move(object));
@@ -348,7 +351,7 @@ void write_repr(const Value& value, Writer* out, int level) {
     case Kind::text:
       out->meter()->reserve(static_cast<int64_t>(value.bytes().size()));
       if (value.as_text().markup) {
-        out->add("Markup(" + quote(value.bytes()) + ")");
+        out->add(fmt::format("Markup({})", quote(value.bytes())));
       } else {
         out->add(quote(value.bytes()));
       }

@@ -15,6 +15,7 @@
 namespace sinter::jinja {
 
 class Runtime;
+class Sequence;
 class Value;
 struct Arguments;
 
@@ -151,6 +152,7 @@ class Value {
   static Value text(Meter* meter, std::string bytes, bool markup = false);
   static Value list(Meter* meter, std::vector<Value> items);
   static Value tuple(Meter* meter, std::vector<Value> items);
+  static Value named_tuple(std::shared_ptr<Sequence> tuple);
   static Value dict(std::shared_ptr<Dict> dict);
   static Value object(std::shared_ptr<Object> object);
   static Value undefined(Meter* meter, std::string message, bool security = false);
@@ -204,10 +206,10 @@ class Sequence : public Object {
 
 class Undefined : public Object {
  public:
-  Undefined(Meter* meter, std::string message, bool security)
-      : Object(meter, static_cast<int64_t>(message.size()), 0),
-        message(std::move(message)),
-        security(security) {}
+  Undefined(Meter* meter, std::string text, bool is_security)
+      : Object(meter, static_cast<int64_t>(text.size()), 0),
+        message(std::move(text)),
+        security(is_security) {}
   const std::string message;
   const bool security;  // using it is a SecurityError
 };

@@ -1,0 +1,87 @@
+// sinter compress: a checkpoint, by a recipe, into a smaller one.
+#include <cmath>
+
+#include "app/command.h"
+#include "base/error.h"
+#include "compress/compress.h"
+
+namespace sinter {
+namespace {
+
+struct Options {
+  std::string model, recipe, out;
+  bool fresh = false;
+  int threads = 0;
+};
+
+int run(const Options& o) {
+  install_interrupt();
+  const Recipe recipe = read_recipe(o.recipe);
+  const CompressResult r = compress(
+      o.model, recipe, o.out, {.threads = o.threads, .resume = !o.fresh, .stop = &interrupted()});
+  const double ratio = static_cast<double>(r.bytes_before) / static_cast<double>(r.bytes_after);
+  double worst = 0;
+  std::string worst_name;
+  for (const ManifestTensor& t : r.manifest.tensors) {
+    if (t.relative_error > worst) {
+      worst = t.relative_error;
+      worst_name = t.name;
+    }
+  }
+  if (globals().json) {
+    print_json({{"model", o.model},
+                {"out", o.out},
+                {"recipe", recipe.name},
+                {"digest", r.manifest.digest},
+                {"bytes_before", r.bytes_before},
+                {"bytes_after", r.bytes_after},
+                {"ratio", ratio},
+                {"worst_relative_error", worst},
+                {"worst_tensor", worst_name},
+                {"shards_made", r.shards_made},
+                {"shards_kept", r.shards_kept},
+                {"not_copied", r.not_copied}});
+    return 0;
+  }
+  constexpr double kMiB = 1 << 20;
+  std::string text = fmt::format(
+      "{} -> {} by \"{}\"\n  {:.2f} MiB -> {:.2f} MiB of weights ({:.2f} times smaller)\n", o.model,
+      o.out, recipe.name, static_cast<double>(r.bytes_before) / kMiB,
+      static_cast<double>(r.bytes_after) / kMiB, ratio);
+  if (!worst_name.empty()) {
+    text += fmt::format("  largest relative error {:.4f}, in {}; all of them in {}/{}\n", worst,
+                        worst_name, o.out, kManifestName);
+  }
+  if (r.shards_kept > 0) {
+    text += fmt::format("  resumed: {} shards were already there, {} made now\n", r.shards_kept,
+                        r.shards_made);
+  }
+  for (const std::string& file : r.not_copied) text += fmt::format("  not copied: {}\n", file);
+  text += fmt::format("Next: sinter gate {} {} --suite suites/pebble -o REPORT\n", o.model, o.out);
+  print_text(text);
+  return 0;
+}
+
+std::function<int()> setup(CLI::App& app) {
+  auto o = std::make_shared<Options>();
+  app.add_option("MODEL", o->model, "A model directory.")->required();
+  app.add_option("-r,--recipe", o->recipe, "A YAML recipe; see recipes/ and docs/recipes.md.")
+      ->required();
+  app.add_option("-o,--out", o->out, "The directory to write.")->required();
+  app.add_flag("--fresh", o->fresh, "Start over. Default: continue what a killed run left in OUT.");
+  app.add_option("--threads", o->threads, "Threads; 0 = one per core. Never changes a byte.")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+  app.footer(
+      "Writes a Hugging Face directory in the compressed-tensors dialect, layer by layer: peak "
+      "memory "
+      "is about one layer.\nExample:  sinter compress models/pebble -r recipes/int8.yaml -o "
+      "out/int8");
+  return [o] { return run(*o); };
+}
+
+}  // namespace
+
+const Command kCompressCommand = {"compress", "Compress a model by a recipe.", setup};
+
+}  // namespace sinter

@@ -1,0 +1,35 @@
+// Compresses a checkpoint by a recipe: layer by layer, one output shard a layer, so that peak
+// memory is about one layer and a kill loses at most one. The result depends on the checkpoint, the
+// recipe and the build alone, never on threads or on how often it was interrupted.
+#pragma once
+
+#include <atomic>
+#include <string>
+#include <vector>
+
+#include "artifact/manifest.h"
+#include "compress/recipe.h"
+
+namespace sinter {
+
+struct CompressOptions {
+  int threads = 0;     // 0 = one per core
+  bool resume = true;  // continue what OUT holds, if it is the same compression
+  const std::atomic<bool>* stop = nullptr;  // when true: finish the layer, then Fault::interrupted
+};
+
+struct CompressResult {
+  Manifest manifest;
+  int64_t bytes_before = 0;  // of tensors
+  int64_t bytes_after = 0;
+  int64_t shards_made = 0;              // by this run
+  int64_t shards_kept = 0;              // found finished
+  std::vector<std::string> not_copied;  // files left out by this run (copy_other_files)
+};
+
+// Throws what planning (plan.h), rounding (round.h) and the output directory (output.h) throw, and
+// Error(interrupted, "interrupted").
+CompressResult compress(const std::string& model_dir, const Recipe& recipe,
+                        const std::string& out_dir, const CompressOptions& options = {});
+
+}  // namespace sinter

@@ -1,0 +1,211 @@
+#include "compress/output.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+
+#include "artifact/artifact.h"
+#include "base/digest.h"
+#include "base/error.h"
+
+namespace sinter {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::array<std::string_view, 11> kWeightSuffixes = {
+    ".safetensors", ".bin",  ".pt",      ".pth",       ".gguf",      ".onnx",
+    ".h5",          ".ckpt", ".msgpack", ".onnx_data", ".index.json"};
+constexpr std::array<std::string_view, 3> kOwnFiles = {"config.json", kManifestName, kJournalName};
+constexpr int kMaxDepth = 16;  // of directories copied
+
+// "x.tmp.123": what write_file_atomically had not finished when it was killed.
+bool is_temporary(const std::string& name) {
+  const size_t at = name.rfind(".tmp.");
+  return at != std::string::npos && at + 5 < name.size() &&
+         name.find_first_not_of("0123456789", at + 5) == std::string::npos;
+}
+
+void remove_temporaries(const std::string& path) {
+  std::vector<fs::path> stale;
+  for (const auto& entry : fs::recursive_directory_iterator(path)) {
+    if (entry.is_regular_file() && is_temporary(entry.path().filename()))
+      stale.push_back(entry.path());
+  }
+  for (const fs::path& p : stale) fs::remove(p);
+}
+
+Json to_json(const ShardRecord& shard) {
+  Json tensors = Json::array();
+  for (const ManifestTensor& t : shard.tensors) tensors.push_back(to_json(t));
+  return {{"shard", shard.file}, {"sha256", shard.sha256}, {"tensors", tensors}};
+}
+
+ShardRecord shard_record(const Json& json, const std::string& where) {
+  const JsonFields fields(json, where);
+  ShardRecord shard{
+      .file = fields.string("shard"), .sha256 = fields.string("sha256"), .tensors = {}};
+  for (const Json& t : fields.at("tensors")) shard.tensors.push_back(manifest_tensor(t, where));
+  return shard;
+}
+
+Json to_json(const OutputIdentity& i) {
+  return {{"journal", 1}, {"recipe", i.recipe_digest}, {"base", i.base_digest}, {"build", i.build}};
+}
+
+[[noreturn]] void fail_differs(const std::string& path, const OutputIdentity& found,
+                               const OutputIdentity& expected) {
+  const char* what = found.recipe_digest != expected.recipe_digest ? "another recipe"
+                     : found.base_digest != expected.base_digest   ? "another checkpoint"
+                                                                   : "another build of sinter";
+  fail(
+      Fault::incompatible, "output-differs",
+      "{}: this directory holds a compression with {}; continue it with what it was begun with, or "
+      "choose another directory",
+      path, what);
+}
+
+void copy_directory(const fs::path& from, const fs::path& to, const std::string& below, int depth,
+                    std::vector<std::string>& left_out) {
+  std::vector<fs::directory_entry> entries(fs::directory_iterator(from), {});
+  std::sort(entries.begin(), entries.end());
+  for (const fs::directory_entry& entry : entries) {
+    const std::string name = entry.path().filename();
+    const std::string shown = below + name;
+    const auto has_suffix = [&](std::string_view suffix) { return name.ends_with(suffix); };
+    const bool own =
+        below.empty() && std::find(kOwnFiles.begin(), kOwnFiles.end(), name) != kOwnFiles.end();
+    if (name == "config.json" && own) continue;  // written with its quantization_config
+    if (name.starts_with('.') || own || depth > kMaxDepth ||
+        std::any_of(kWeightSuffixes.begin(), kWeightSuffixes.end(), has_suffix)) {
+      left_out.push_back(shown);
+    } else if (entry.is_directory() && !entry.is_symlink()) {
+      fs::create_directories(to / name);
+      copy_directory(entry.path(), to / name, shown + "/", depth + 1, left_out);
+    } else if (entry.is_regular_file()) {  // or a link to one, as in the Hugging Face cache
+      write_file_atomically(to / name, read_file(entry.path()));
+    } else {
+      left_out.push_back(shown);
+    }
+  }
+}
+
+}  // namespace
+
+OutputDirectory::OutputDirectory(const std::string& path, const OutputIdentity& identity,
+                                 bool resume)
+    : path_(path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error || !fs::is_directory(path)) {
+    fail(Fault::io, "file-io", "{}: cannot create this directory: {}", path,
+         error ? error.message() : "something else is there");
+  }
+  lock();
+  const bool has_journal = fs::exists(path + "/" + kJournalName);
+  const bool has_manifest = fs::exists(path + "/" + kManifestName);
+  if (!has_journal && !has_manifest && !fs::is_empty(path)) {
+    fail(Fault::bad_input, "output-foreign",
+         "{}: expected an empty or new directory, found files that no compression of sinter's put "
+         "there; choose another, or empty it yourself",
+         path);
+  }
+  if ((has_journal || has_manifest) && !resume) {
+    fail(Fault::bad_input, "output-resumable",
+         "{}: holds an earlier compression, and continuing it was not asked for; resume it, or "
+         "choose "
+         "another directory",
+         path);
+  }
+  if (has_manifest && !has_journal) {
+    check_finished(identity);
+    return;
+  }
+  if (has_journal) {
+    read_journal(identity);
+    remove_temporaries(path);
+  }
+  const bool begun = has_journal && fs::file_size(path + "/" + kJournalName) > 0;
+  journal_ = std::make_unique<LineJournal>(path + "/" + kJournalName);
+  if (!begun || fs::file_size(path + "/" + kJournalName) == 0) {
+    journal_->append(to_line(to_json(identity)));
+  }
+}
+
+OutputDirectory::~OutputDirectory() {
+  if (lock_ >= 0) ::close(lock_);
+}
+
+void OutputDirectory::lock() {
+  lock_ = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (lock_ >= 0 && ::flock(lock_, LOCK_EX | LOCK_NB) == 0) return;
+  if (lock_ >= 0) ::close(lock_);
+  lock_ = -1;
+  fail(Fault::bad_input, "output-busy",
+       "{}: another process is compressing into this directory; wait for it, or choose another",
+       path_);
+}
+
+void OutputDirectory::read_journal(const OutputIdentity& identity) {
+  const std::string where = path_ + "/" + kJournalName;
+  const std::string text = read_file(where);
+  size_t line = 1;
+  for (size_t at = 0, end = 0; (end = text.find('\n', at)) != std::string::npos;
+       at = end + 1, ++line) {
+    const std::string place = fmt::format("{}: line {}", where, line);
+    const Json json = parse_json(std::string_view(text).substr(at, end - at), place);
+    if (line == 1) {
+      const JsonFields fields(json, place);
+      const OutputIdentity found{fields.string("recipe"), fields.string("base"),
+                                 fields.string("build")};
+      if (found != identity) fail_differs(path_, found, identity);
+      continue;
+    }
+    ShardRecord shard = shard_record(json, place);
+    const std::string file = path_ + "/" + shard.file;
+    if (shard.file.find('/') == std::string::npos && fs::is_regular_file(file) &&
+        sha256_file(file) == shard.sha256) {
+      done_[shard.file] = std::move(shard);
+    }
+  }
+}
+
+void OutputDirectory::check_finished(const OutputIdentity& identity) {
+  Manifest manifest = read_manifest(path_);
+  const OutputIdentity found{manifest.recipe_digest, manifest.base_digest, manifest.build};
+  if (found != identity) fail_differs(path_, found, identity);
+  if (Artifact::open(path_)->digest() != manifest.digest) {
+    fail(Fault::corrupt, "output-damaged",
+         "{}: this compression was finished, but its files are no longer those that manifest.json "
+         "names; compress into another directory",
+         path_);
+  }
+  finished_ = std::move(manifest);
+}
+
+const ShardRecord* OutputDirectory::done(const std::string& file) const {
+  const auto at = done_.find(file);
+  return at == done_.end() ? nullptr : &at->second;
+}
+
+void OutputDirectory::record(const ShardRecord& shard) {
+  journal_->append(to_line(to_json(shard)));
+  done_[shard.file] = shard;
+}
+
+void OutputDirectory::finish() {
+  journal_.reset();
+  fs::remove(path_ + "/" + kJournalName);
+}
+
+std::vector<std::string> copy_other_files(const std::string& from, const std::string& to) {
+  std::vector<std::string> left_out;
+  copy_directory(from, to, "", 0, left_out);
+  return left_out;
+}
+
+}  // namespace sinter

@@ -1,0 +1,64 @@
+// The directory a compression writes to. A journal of finished shards makes SIGKILL harmless: the
+// same command goes on where it was, and the bytes are those of an uninterrupted run. Whatever is
+// not plainly ours is left alone, with an error.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "artifact/manifest.h"
+#include "base/file.h"
+
+namespace sinter {
+
+inline constexpr const char* kJournalName = "compress.journal";
+
+// What must be equal for a compression to be continued.
+struct OutputIdentity {
+  std::string recipe_digest, base_digest, build;
+  bool operator==(const OutputIdentity&) const = default;
+};
+
+struct ShardRecord {
+  std::string file;
+  std::string sha256;
+  std::vector<ManifestTensor> tensors;
+};
+
+class OutputDirectory {
+ public:
+  // Creates, or continues if `resume`. Holds a lock until destroyed. Throws Error(bad_input,
+  // "output-foreign" | "output-resumable" | "output-busy"), Error(incompatible, "output-differs").
+  OutputDirectory(const std::string& path, const OutputIdentity& identity, bool resume);
+  ~OutputDirectory();
+  OutputDirectory(const OutputDirectory&) = delete;
+  OutputDirectory& operator=(const OutputDirectory&) = delete;
+
+  const std::string& path() const { return path_; }
+  // The manifest, if the same compression was finished here before (its weights are checked).
+  const std::optional<Manifest>& finished() const { return finished_; }
+  // The record of a shard that is complete on disk, its digest checked; null = to be made.
+  const ShardRecord* done(const std::string& file) const;
+  void record(const ShardRecord& shard);
+  void finish();  // removes the journal
+
+ private:
+  void lock();
+  void read_journal(const OutputIdentity& identity);
+  void check_finished(const OutputIdentity& identity);
+
+  std::string path_;
+  int lock_ = -1;
+  std::map<std::string, ShardRecord> done_;
+  std::optional<Manifest> finished_;
+  std::unique_ptr<LineJournal> journal_;
+};
+
+// Copies every file of `from` that holds no weights to `to`, byte for byte, with sub-directories.
+// Returns what was left out: weights in other formats, hidden files, and what `to` has its own of.
+std::vector<std::string> copy_other_files(const std::string& from, const std::string& to);
+
+}  // namespace sinter
