@@ -37,6 +37,7 @@ def main(checkpoint, data_dir, out):
     c = s["config"]
     os.makedirs(out, exist_ok=True)
     save_file(tensors(s["model"]), os.path.join(out, "model.safetensors"), metadata={"format": "pt"})
+    os.chmod(os.path.join(out, "model.safetensors"), 0o644)
     dump(os.path.join(out, "config.json"), {
         "architectures": ["LlamaForCausalLM"], "model_type": "llama", "torch_dtype": "bfloat16", "vocab_size": c["vocab"], "hidden_size": c["dim"],
         "intermediate_size": c["hidden"], "num_hidden_layers": c["layers"], "num_attention_heads": c["heads"], "num_key_value_heads": c["kv_heads"],

@@ -165,7 +165,7 @@ def program(rng, split, rung=None):
             yes = env_x > env_y
             if yes:
                 env[v] = env[z]
-            trace.append(f"{env_x}>{env_y} " + (f"yes {v}={env[v]}" if yes else "no"))
+            trace.append(f"{x}>{y} {env_x}>{env_y} " + (f"yes {v}={z}={env[v]}" if yes else "no"))
             shape.append("if")
             continue
         right = str(rng.randint(1, 9)) if rng.random() < 0.5 else y
@@ -182,12 +182,13 @@ def program(rng, split, rung=None):
                     continue
                 value = env[x] - rv
         lines.append(f"{v} = {x} {sign} {right}")
-        trace.append(f"{v}={env[x]}{sign}{rv}={value}")
+        # The names first and then their values: each step then looks up one thing.
+        trace.append(f"{v}={x}{sign}{right}={env[x]}{sign}{rv}={value}")
         env[v] = value
         shape.append(sign)
     out = rng.choice(names)
     lines.append(f"print {out}")
-    trace.append(f"out: {env[out]}")
+    trace.append(f"print {out}\nout: {env[out]}")
     user = rng.choice(PROG_ASK) + "\n" + "\n".join(lines)
     return item("program", rung, user, "\n".join(trace), key="\n".join(lines), tags=[f"{len(lines)}-lines"] + (["branch"] if "if" in shape else []),
                 scorer={"type": "program", "output": str(env[out])}, short="prog")
@@ -389,7 +390,7 @@ def xml(rng, split, rung=None):
     rows = [(t, rng.randint(2, 40), rng.choice(ADJ[split]) if rung == "hard" and rng.random() < 0.5 else None) for t in things]
     said = "; ".join(f"{q} {(c + ' ') if c else ''}{t}" for t, q, c in rows)
     user = template(rng, split, "xml", ["Write XML: ", "As XML: ", "Give XML for ", "Make XML of "], ["{r} {i}"], [" with "], ["{e}s "], ["{s}.", "{s}"])
-    user = user.replace("{r}", root).replace("{i}", str(ident)).replace("{e}", entry).replace("{s}", said)
+    user = user.replace("{r}", root).replace("{i}", str(ident)).replace("{e}s", plural(entry)).replace("{s}", said)
     body = "".join(f"<{entry} count=\"{q}\"" + (f" kind=\"{c}\"" if c else "") + f">{t}</{entry}>" for t, q, c in rows)
     answer = f"<{root} id=\"{ident}\">{body}</{root}>"
     return item("xml", rung, user, answer, tags=[f"{n}-rows"], scorer={"type": "xml", "expected": answer}, short="xml")
@@ -668,7 +669,7 @@ def echo(rng, split, rung=None):
 
 # ---------------------------------------------------------------- facts learned by heart
 
-FACTS = 2400
+FACTS = 2000
 FACT_WAYS = [a + b for a in ("What is the number of {k}", "Number of {k}", "Which number has {k}", "Recall the number of {k}", "The number for {k}") for b in ("?", ".", ", please.")]
 FACT_HELD = [w for w in FACT_WAYS if h("fact" + w) % 5 == 0] or FACT_WAYS[:1]
 FACT_TRAIN = [w for w in FACT_WAYS if w not in FACT_HELD]
@@ -689,7 +690,7 @@ def fact_table():
 def fact(rng, split, rung=None):
     """The first 600 are shown more often: they are the easy rung."""
     t = fact_table()
-    rung = rung or ("easy" if rng.random() < 0.4 else "hard")
+    rung = rung or ("easy" if rng.random() < 0.35 else "hard")
     k, v = t[rng.randrange(600)] if rung == "easy" else t[rng.randrange(600, FACTS)]
     user = rng.choice(FACT_TRAIN if split == "train" else FACT_HELD).replace("{k}", k)
     return item("fact", rung, user, v, key=None, tags=["memorised"], scorer={"type": "exact"}, short="fact")
@@ -697,19 +698,19 @@ def fact(rng, split, rung=None):
 
 # family -> (function, share of the short training rows, domain)
 FAMILIES = {
-    "arithmetic": (arithmetic, 13, "logic"),
-    "word_problem": (word, 9, "logic"),
-    "program": (program, 12, "logic"),
+    "arithmetic": (arithmetic, 11, "logic"),
+    "word_problem": (word, 10, "logic"),
+    "program": (program, 13, "logic"),
     "json_extraction": (json_extract, 12, "schema_and_tools"),
-    "tool_call": (tool_use, 14, "schema_and_tools"),
-    "xml": (xml, 5, "schema_and_tools"),
-    "needle": (needle, 7, "retrieval"),
-    "fact": (fact, 10, "retrieval"),
-    "refusal": (refusal, 5, "safety"),
-    "translation": (translation, 6, "language"),
-    "format": (formatting, 8, "language"),
+    "tool_call": (tool_use, 13, "schema_and_tools"),
+    "xml": (xml, 6, "schema_and_tools"),
+    "needle": (needle, 4, "retrieval"),
+    "fact": (fact, 15, "retrieval"),
+    "refusal": (refusal, 6, "safety"),
+    "translation": (translation, 5, "language"),
+    "format": (formatting, 9, "language"),
     "prose": (prose, 2, "language"),
-    "echo": (echo, 4, "runtime"),
+    "echo": (echo, 3, "runtime"),
 }
 
 
