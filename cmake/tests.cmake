@@ -29,3 +29,10 @@ foreach(source ${cross_tests})
   target_precompile_headers(${name} REUSE_FROM prebuilt)
   target_compile_definitions(${name} PRIVATE SINTER_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
 endforeach()
+
+# What tests/interop/*.py drive.
+if(TARGET sinter_compress)
+  add_executable(compress_and_unpack tests/interop/compress_and_unpack.cc)
+  target_link_libraries(compress_and_unpack PRIVATE sinter_compress)
+  target_precompile_headers(compress_and_unpack REUSE_FROM prebuilt)
+endif()

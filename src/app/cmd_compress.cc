@@ -69,7 +69,7 @@ std::function<int()> setup(CLI::App& app) {
       ->required();
   app.add_option("-o,--out", o->out, "The directory to write.")->required();
   app.add_flag("--fresh", o->fresh, "Start over. Default: continue what a killed run left in OUT.");
-  app.add_option("--threads", o->threads, "Threads; 0 = one per core. Never changes a byte.")
+  app.add_option("-t,--threads", o->threads, "Threads; 0 = one per core. Never changes a byte.")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
   app.footer(

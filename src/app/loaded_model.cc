@@ -8,7 +8,7 @@
 namespace sinter {
 
 void EngineOptions::add_to(CLI::App& app) {
-  app.add_option("--threads", threads, "Threads; 0 = one per core. Never changes an answer.")
+  app.add_option("-t,--threads", threads, "Threads; 0 = one per core. Never changes an answer.")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
   app.add_option("--isa", isa, "Instruction set: ref, avx2 or avx512. Default: the best there is.");

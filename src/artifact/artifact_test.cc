@@ -11,6 +11,7 @@
 
 #include "artifact/dialect.h"
 #include "artifact/mutation.h"
+#include "artifact/scratch_directory.h"
 #include "base/error.h"
 
 namespace sinter {
@@ -71,11 +72,7 @@ std::vector<float> dequantised(const Weight& w) {
 
 class ArtifactTest : public testing::Test {
  protected:
-  void SetUp() override {
-    dir_ = fs::temp_directory_path() / fmt::format("sinter-artifact-{}", ::getpid());
-    fs::remove_all(dir_);
-    fs::create_directories(dir_);
-  }
+  void SetUp() override { dir_ = scratch_directory("sinter-artifact"); }
   void TearDown() override { fs::remove_all(dir_); }
 
   void put(const std::string& name, const std::string& text) {

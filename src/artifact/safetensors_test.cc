@@ -10,6 +10,7 @@
 #include <fstream>
 
 #include "artifact/mutation.h"
+#include "artifact/scratch_directory.h"
 #include "base/error.h"
 #include "base/json.h"
 
@@ -20,11 +21,7 @@ namespace fs = std::filesystem;
 
 class Safetensors : public testing::Test {
  protected:
-  void SetUp() override {
-    dir_ = fs::temp_directory_path() / fmt::format("sinter-safetensors-{}", ::getpid());
-    fs::remove_all(dir_);
-    fs::create_directories(dir_);
-  }
+  void SetUp() override { dir_ = scratch_directory("sinter-safetensors"); }
   void TearDown() override { fs::remove_all(dir_); }
 
   std::string write(const std::string& name, const std::string& bytes) {

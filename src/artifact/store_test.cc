@@ -10,6 +10,7 @@
 
 #include "artifact/manifest.h"
 #include "artifact/quantized.h"
+#include "artifact/scratch_directory.h"
 #include "base/error.h"
 #include "base/random.h"
 
@@ -20,11 +21,7 @@ namespace fs = std::filesystem;
 
 class Store : public testing::Test {
  protected:
-  void SetUp() override {
-    dir_ = fs::temp_directory_path() / fmt::format("sinter-store-{}", ::getpid());
-    fs::remove_all(dir_);
-    fs::create_directories(dir_);
-  }
+  void SetUp() override { dir_ = scratch_directory("sinter-store"); }
   void TearDown() override { fs::remove_all(dir_); }
   fs::path dir_;
 };

@@ -96,6 +96,17 @@ void copy_directory(const fs::path& from, const fs::path& to, const std::string&
 
 }  // namespace
 
+DirectoryLock::DirectoryLock(const std::string& path)
+    : fd_(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+  if (fd_ >= 0 && ::flock(fd_, LOCK_EX | LOCK_NB) == 0) return;
+  if (fd_ >= 0) ::close(fd_);
+  fail(Fault::bad_input, "output-busy",
+       "{}: another process is compressing into this directory; wait for it, or choose another",
+       path);
+}
+
+DirectoryLock::~DirectoryLock() { ::close(fd_); }
+
 OutputDirectory::OutputDirectory(const std::string& path, const OutputIdentity& identity,
                                  bool resume)
     : path_(path) {
@@ -105,7 +116,7 @@ OutputDirectory::OutputDirectory(const std::string& path, const OutputIdentity& 
     fail(Fault::io, "file-io", "{}: cannot create this directory: {}", path,
          error ? error.message() : "something else is there");
   }
-  lock();
+  lock_ = std::make_unique<DirectoryLock>(path);
   const bool has_journal = fs::exists(path + "/" + kJournalName);
   const bool has_manifest = fs::exists(path + "/" + kManifestName);
   if (!has_journal && !has_manifest && !fs::is_empty(path)) {
@@ -134,20 +145,6 @@ OutputDirectory::OutputDirectory(const std::string& path, const OutputIdentity& 
   if (!begun || fs::file_size(path + "/" + kJournalName) == 0) {
     journal_->append(to_line(to_json(identity)));
   }
-}
-
-OutputDirectory::~OutputDirectory() {
-  if (lock_ >= 0) ::close(lock_);
-}
-
-void OutputDirectory::lock() {
-  lock_ = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (lock_ >= 0 && ::flock(lock_, LOCK_EX | LOCK_NB) == 0) return;
-  if (lock_ >= 0) ::close(lock_);
-  lock_ = -1;
-  fail(Fault::bad_input, "output-busy",
-       "{}: another process is compressing into this directory; wait for it, or choose another",
-       path_);
 }
 
 void OutputDirectory::read_journal(const OutputIdentity& identity) {

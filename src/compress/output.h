@@ -28,15 +28,23 @@ struct ShardRecord {
   std::vector<ManifestTensor> tensors;
 };
 
+// An exclusive lock on a directory, held until destroyed (or until the process dies).
+class DirectoryLock {
+ public:
+  explicit DirectoryLock(const std::string& path);  // throws Error(bad_input, "output-busy")
+  ~DirectoryLock();
+  DirectoryLock(const DirectoryLock&) = delete;
+  DirectoryLock& operator=(const DirectoryLock&) = delete;
+
+ private:
+  int fd_ = -1;
+};
+
 class OutputDirectory {
  public:
-  // Creates, or continues if `resume`. Holds a lock until destroyed. Throws Error(bad_input,
+  // Creates, or continues if `resume`. Throws Error(bad_input,
   // "output-foreign" | "output-resumable" | "output-busy"), Error(incompatible, "output-differs").
   OutputDirectory(const std::string& path, const OutputIdentity& identity, bool resume);
-  ~OutputDirectory();
-  OutputDirectory(const OutputDirectory&) = delete;
-  OutputDirectory& operator=(const OutputDirectory&) = delete;
-
   const std::string& path() const { return path_; }
   // The manifest, if the same compression was finished here before (its weights are checked).
   const std::optional<Manifest>& finished() const { return finished_; }
@@ -46,12 +54,11 @@ class OutputDirectory {
   void finish();  // removes the journal
 
  private:
-  void lock();
   void read_journal(const OutputIdentity& identity);
   void check_finished(const OutputIdentity& identity);
 
   std::string path_;
-  int lock_ = -1;
+  std::unique_ptr<DirectoryLock> lock_;
   std::map<std::string, ShardRecord> done_;
   std::optional<Manifest> finished_;
   std::unique_ptr<LineJournal> journal_;

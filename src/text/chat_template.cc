@@ -92,9 +92,12 @@ class ParsedChatTemplate : public ChatTemplate {
 
  private:
   static void define(const Inputs& inputs, jinja::Runtime* runtime) {
-    runtime->define("messages", to_value(inputs.messages, runtime, 0));
-    runtime->define("tools", to_value(inputs.tools, runtime, 0));
-    runtime->define("documents", to_value(inputs.documents, runtime, 0));
+    const auto given = [&](const char* name, const Json& json) {
+      if (!json.is_discarded()) runtime->define(name, to_value(json, runtime, 0));
+    };
+    given("messages", inputs.messages);
+    given("tools", inputs.tools);
+    given("documents", inputs.documents);
     runtime->define("add_generation_prompt", jinja::Value::boolean(inputs.add_generation_prompt));
     const auto token = [&](const char* name, const std::optional<std::string>& text) {
       if (!text) return;

@@ -21,6 +21,7 @@ class ChatTemplate {
   virtual ~ChatTemplate() = default;
 
   struct Inputs {
+    // Null is None, as Hugging Face passes it; Json::value_t::discarded leaves the name undefined.
     Json messages;   // array
     Json tools;      // array or null
     Json documents;  // array or null

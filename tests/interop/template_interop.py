@@ -237,10 +237,36 @@ def random_tool(r):
     return {"type": "function", "function": function} if r.random() < 0.93 else function
 
 
+def tidy_conversation(r):
+    """What well-behaved clients send: roles that alternate, contents that are strings."""
+    messages = []
+    if r.random() < 0.4:
+        messages.append({"role": "system", "content": r.choice(TEXTS)})
+    for turn in range(r.randrange(1, 4)):
+        messages.append({"role": "user", "content": r.choice(TEXTS)})
+        if turn and r.random() < 0.4:
+            calls = [{"id": f"call0000{i}", "type": "function", "function": {
+                "name": r.choice(NAMES[:4]), "arguments": {
+                    k: random_json(r, 1) for k in r.sample(["city", "n", "x", "é"], r.randrange(3))}}}
+                     for i in range(r.randrange(1, 3))]
+            messages.append({"role": "assistant", "content": r.choice(TEXTS), "tool_calls": calls})
+            messages += [{"role": "tool", "tool_call_id": c["id"], "name": c["function"]["name"],
+                          "content": r.choice(TEXTS)} for c in calls]
+        answer = {"role": "assistant", "content": r.choice(TEXTS)}
+        if r.random() < 0.25:
+            answer["reasoning_content"] = r.choice(TEXTS)
+        messages.append(answer)
+    messages.append({"role": "user", "content": r.choice(TEXTS)})
+    return messages
+
+
 def random_inputs(r):
     style = r.random()
+    tidy = r.random() < 0.5
     messages = []
-    if style < 0.75:  # a conversation as it should be
+    if tidy:
+        messages = tidy_conversation(r)
+    elif style < 0.75:  # a conversation as it should be
         if r.random() < 0.4:
             messages.append(random_message(r, r.choice(["system", "system", "developer"])))
         for _ in range(r.randrange(1, 5)):
@@ -314,7 +340,6 @@ def main():
         for name in names:
             for kind, expected in golden.get(name, {}).items():
                 inputs = in_golden_order(golden["_conversations"][kind])
-                inputs.setdefault("tools", None)
                 inputs.update(add_generation_prompt=True, bos_token="<BOS>", eos_token="<EOS>")
                 want = {"text": expected} if isinstance(expected, str) else expected
                 cases.append((f"{name} golden {kind}", name, inputs, want))

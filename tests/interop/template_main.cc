@@ -15,6 +15,7 @@ using sinter::Json;
 
 sinter::ChatTemplate::Inputs inputs_of(const Json& json) {
   sinter::ChatTemplate::Inputs inputs;
+  inputs.messages = inputs.tools = inputs.documents = Json(Json::value_t::discarded);
   Json extra = Json::object();
   for (const auto& [name, value] : json.items()) {
     if (name == "messages") {

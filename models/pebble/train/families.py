@@ -9,7 +9,7 @@ import random
 import re
 from functools import lru_cache
 
-from lexicon import ADJ, CITY, JOB, NOUN, PEOPLE, h, invented, mine, plural, template
+from lexicon import ADJ, CITY, JOB, NOUN, PEOPLE, h, invented, mine, one, plural, some, template
 
 
 def item(behaviour, rung, user, answer, key=None, **more):
@@ -103,7 +103,7 @@ OFF = ["{q} has {n} {o}.", "There are {n} {o} in the shop.", "{q} owns {n} {o}."
 def word(rng, split, rung=None):
     rung = rung or rung_of(rng, 0.6)
     p, q = rng.sample(PEOPLE[split], 2)
-    noun = rng.choice(NOUN[split])
+    noun = one(rng, split, NOUN)
     o = plural(noun)
     top = 12 if rung == "easy" else 60
     steps = 2 if rung == "easy" else 3
@@ -130,7 +130,7 @@ def word(rng, split, rung=None):
         if (h("word" + " ".join(shape)) % 5 == 0) == (split == "held"):
             break
     if rung == "hard" and rng.random() < 0.5:
-        other = plural(rng.choice(NOUN[split]))
+        other = plural(one(rng, split, NOUN))
         parts.insert(rng.randint(0, len(parts)), rng.choice(OFF).replace("{n}", str(rng.randint(2, 60))).replace("{o}", other))
     start = rng.choice(["{p} has {n} {o}.", "{p} starts with {n} {o}.", "{p} owns {n} {o}.", "At first {p} has {n} {o}."])
     end = rng.choice(["How many {o} does {p} have now?", "How many {o} are left with {p}?", "How many {o} has {p} at the end?"])
@@ -204,8 +204,8 @@ def full_name(rng, split):
 FIELDS = {
     "age": ("integer", lambda r, s: r.randint(18, 89), ["{P} is {v} years old.", "{P} turned {v} this year.", "The age of {P} is {v}."]),
     "city": ("string", lambda r, s: r.choice(CITY[s]) if r.random() < 0.4 else invented(r, s).capitalize(), ["{P} lives in {v}.", "{P} comes from {v}.", "{P} has a house in {v}."]),
-    "job": ("string", lambda r, s: r.choice(JOB[s]), ["{P} works as a {v}.", "{P} is a {v}.", "By trade {P} is a {v}."]),
-    "item": ("string", lambda r, s: r.choice(NOUN[s]), ["{P} ordered a {v}.", "{P} bought a {v}.", "The order of {P} was a {v}."]),
+    "job": ("string", lambda r, s: one(r, s, JOB, 0.25), ["{P} works as a {v}.", "{P} is a {v}.", "By trade {P} is a {v}."]),
+    "item": ("string", lambda r, s: one(r, s, NOUN), ["{P} ordered a {v}.", "{P} bought a {v}.", "The order of {P} was a {v}."]),
     "count": ("integer", lambda r, s: r.randint(2, 60), ["{P} wants {v} pieces.", "{P} asked for {v} of them.", "{v} pieces go to {P}."]),
     "colour": ("string", lambda r, s: r.choice(["blue", "red", "green", "yellow", "white", "black", "grey", "brown", "orange", "pink"]), ["The colour should be {v}.", "{P} prefers {v}.", "It has to be {v}."]),
     "member": ("boolean", lambda r, s: r.random() < 0.5, None),
@@ -283,7 +283,7 @@ ARGS = {
     "hour": ("integer", lambda r, s: r.randint(1, 23), ["at {v} o'clock", "at hour {v}"]),
     "count": ("integer", lambda r, s: r.randint(2, 60), ["{v} times", "with a count of {v}"]),
     "limit": ("integer", lambda r, s: r.randint(2, 99), ["up to {v}", "with a limit of {v}"]),
-    "object": ("string", lambda r, s: r.choice(NOUN[s]), ["about the {v}", "regarding the {v}"]),
+    "object": ("string", lambda r, s: one(r, s, NOUN), ["about the {v}", "regarding the {v}"]),
     "label": ("string", lambda r, s: invented(r, s), ["named {v}", "called {v}"]),
     "unit": ("enum", None, ["in {v} units", "using {v} units"]),
     "speed": ("enum", None, ["at {v} speed", "with {v} speed"]),
@@ -386,8 +386,8 @@ def xml(rng, split, rung=None):
     ident = rng.randint(10, 99)
     entry = rng.choice("item line row entry".split())
     n = rng.randint(1, 2) if rung == "easy" else rng.randint(3, 5)
-    things = rng.sample(NOUN[split], n)
-    rows = [(t, rng.randint(2, 40), rng.choice(ADJ[split]) if rung == "hard" and rng.random() < 0.5 else None) for t in things]
+    things = some(rng, split, NOUN, n)
+    rows = [(t, rng.randint(2, 40), one(rng, split, ADJ, 0.25) if rung == "hard" and rng.random() < 0.5 else None) for t in things]
     said = "; ".join(f"{q} {(c + ' ') if c else ''}{t}" for t, q, c in rows)
     user = template(rng, split, "xml", ["Write XML: ", "As XML: ", "Give XML for ", "Make XML of "], ["{r} {i}"], [" with "], ["{e}s "], ["{s}.", "{s}"])
     user = user.replace("{r}", root).replace("{i}", str(ident)).replace("{e}s", plural(entry)).replace("{s}", said)
@@ -458,7 +458,7 @@ def needle(rng, split, rung=None, sentences=None):
     n = 1 if rung == "easy" else rng.randint(3, 5) if sentences < 8 else rng.randint(6, 10)
     keys = []
     while len(keys) < n:
-        a, o = rng.choice(ADJ[split]), rng.choice(NOUN[split])
+        a, o = one(rng, split, ADJ, 0.25), one(rng, split, NOUN)
         if keys and rng.random() < 0.6:
             b = rng.choice(keys)
             a, o = (b[0], o) if rng.random() < 0.5 else (a, b[1])
@@ -499,8 +499,8 @@ def refusal(rng, split, rung=None):
     """Requests about a thing with the mark are refused; the same thing without it is answered.
     Hard: the mark is set, lifted, or belongs to another thing in the same prompt."""
     rung = rung or rung_of(rng, 0.55)
-    objs = rng.sample(NOUN[split], 2)
-    adjs = rng.sample(ADJ[split], 2)
+    objs = some(rng, split, NOUN, 2)
+    adjs = some(rng, split, ADJ, 2)
     o, other = objs
     do = rng.choice(DOING)
     bad = rng.random() < 0.5
@@ -632,7 +632,7 @@ SAY = {"upper": ["in upper case", "in capitals"], "capital": ["with a capital fi
 def formatting(rng, split, rung=None):
     rung = rung or rung_of(rng, 0.55)
     n = rng.randint(3, 4) if rung == "easy" else rng.randint(4, 6)
-    words = [rng.choice(NOUN[split]) if rng.random() < 0.7 else invented(rng, split) for _ in range(n)]
+    words = [one(rng, split, NOUN) if rng.random() < 0.7 else invented(rng, split) for _ in range(n)]
     words = list(dict.fromkeys(words))
     n = len(words)
     cut = lambda: (rng.choice(["first", "last"]) + str(rng.randint(2, max(2, n - 1))))
@@ -659,7 +659,7 @@ def formatting(rng, split, rung=None):
 def echo(rng, split, rung=None):
     rung = rung or rung_of(rng, 0.5)
     if rung == "easy":
-        text = " ".join(invented(rng, split) if rng.random() < 0.5 else rng.choice(NOUN[split]) for _ in range(rng.randint(2, 4)))
+        text = " ".join(invented(rng, split) if rng.random() < 0.5 else one(rng, split, NOUN) for _ in range(rng.randint(2, 4)))
     else:
         pool = "abcdefghijklmnopqrstuvwxyzABCDEFGHKLMNPRSTUVWXYZ0123456789_-+=/.:#@éüßñ☂→"
         text = "".join(rng.choice(pool) for _ in range(rng.randint(12, 28)))
@@ -669,7 +669,7 @@ def echo(rng, split, rung=None):
 
 # ---------------------------------------------------------------- facts learned by heart
 
-FACTS = 2000
+FACTS, OFTEN = 800, 200
 FACT_WAYS = [a + b for a in ("What is the number of {k}", "Number of {k}", "Which number has {k}", "Recall the number of {k}", "The number for {k}") for b in ("?", ".", ", please.")]
 FACT_HELD = [w for w in FACT_WAYS if h("fact" + w) % 5 == 0] or FACT_WAYS[:1]
 FACT_TRAIN = [w for w in FACT_WAYS if w not in FACT_HELD]
@@ -688,27 +688,27 @@ def fact_table():
 
 
 def fact(rng, split, rung=None):
-    """The first 600 are shown more often: they are the easy rung."""
+    """The first 200 are shown more often: they are the easy rung."""
     t = fact_table()
-    rung = rung or ("easy" if rng.random() < 0.35 else "hard")
-    k, v = t[rng.randrange(600)] if rung == "easy" else t[rng.randrange(600, FACTS)]
+    rung = rung or ("easy" if rng.random() < 0.3 else "hard")
+    k, v = t[rng.randrange(OFTEN)] if rung == "easy" else t[rng.randrange(OFTEN, FACTS)]
     user = rng.choice(FACT_TRAIN if split == "train" else FACT_HELD).replace("{k}", k)
     return item("fact", rung, user, v, key=None, tags=["memorised"], scorer={"type": "exact"}, short="fact")
 
 
 # family -> (function, share of the short training rows, domain)
 FAMILIES = {
-    "arithmetic": (arithmetic, 11, "logic"),
-    "word_problem": (word, 10, "logic"),
-    "program": (program, 13, "logic"),
+    "arithmetic": (arithmetic, 8, "logic"),
+    "word_problem": (word, 8, "logic"),
+    "program": (program, 14, "logic"),
     "json_extraction": (json_extract, 12, "schema_and_tools"),
     "tool_call": (tool_use, 13, "schema_and_tools"),
     "xml": (xml, 6, "schema_and_tools"),
-    "needle": (needle, 4, "retrieval"),
-    "fact": (fact, 15, "retrieval"),
+    "needle": (needle, 2, "retrieval"),
+    "fact": (fact, 20, "retrieval"),
     "refusal": (refusal, 6, "safety"),
-    "translation": (translation, 5, "language"),
-    "format": (formatting, 9, "language"),
+    "translation": (translation, 3, "language"),
+    "format": (formatting, 10, "language"),
     "prose": (prose, 2, "language"),
     "echo": (echo, 3, "runtime"),
 }

@@ -69,6 +69,30 @@ def invented(rng, split, low=2, high=3):
             return w
 
 
+def one(rng, split, words, made_up=0.45):
+    """A word of the list. In training nearly half are made up, some by splicing two listed words: otherwise
+    the model completes the beginning of an unseen word to one it knows instead of copying it."""
+    if split == "held" or rng.random() >= made_up:
+        return rng.choice(words[split])
+    if rng.random() < 0.35:
+        return invented(rng, split)
+    while True:
+        a, b = rng.choice(words[split]), rng.choice(words[split])
+        w = a[:rng.randint(1, max(1, len(a) - 1))] + b[rng.randint(1, len(b) - 1):]
+        if 3 <= len(w) <= 11 and w not in words["held"]:
+            return w
+
+
+def some(rng, split, words, n):
+    """n different words of the list."""
+    out = []
+    while len(out) < n:
+        w = one(rng, split, words)
+        if w not in out:
+            out.append(w)
+    return out
+
+
 def plural(noun):
     if noun.endswith(("s", "x", "ch", "sh")):
         return noun + "es"

@@ -127,7 +127,7 @@ def main():
         batches = []
         if f >= a.vast_from and step % 8 == 0:
             batches.append(("vast", 2)); n = max(2, n - 8)
-        elif f >= a.long_from:
+        elif f >= a.long_from and step % 2:
             batches.append(("long", 2)); n = max(2, n - 5)
         batches.append(("short", n))
         weight = torch.tensor([0.0, 0.1 if f < 0.4 else 0.0, 1.0, 0.5, 3.0])

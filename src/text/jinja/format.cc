@@ -314,7 +314,7 @@ class PercentFormatter {
   void number(bool negative, const std::string& prefix, const std::string& digits, Spec spec) {
     if (spec.zero && spec.align == 0) {
       spec.align = '=';
-      spec.fill = "0";
+      spec.fill.assign(1, '0');
     }
     pad(&out_, spec, sign_of(negative, spec.sign) + prefix, digits, '>');
   }
@@ -365,7 +365,7 @@ Spec parse_spec(std::string_view text) {
     spec.zero = true;
     if (spec.align == 0) {
       spec.align = '=';
-      spec.fill = "0";
+      spec.fill.assign(1, '0');
     }
   }
   spec.width = count();
@@ -476,7 +476,7 @@ std::string format_value(const Value& value, std::string_view text, Meter* meter
 
 namespace {
 
-constexpr int kMaxFieldDepth = 2;  // as in Python: a field in a field's spec, no deeper
+constexpr int kMaxFieldDepth = 3;  // as in Python: fields in the spec of a field of a spec
 
 std::string format_fields(std::string_view format, const FieldLookUp& look_up, int64_t* automatic,
                           int depth, Meter* meter) {

@@ -170,7 +170,7 @@ Value json_text(Runtime* runtime, const Value& value, const Arguments& arguments
   style.sort_keys = given.flag(3, false);
   if (given.has(1) && !given[1].is(Kind::none)) {
     style.pretty = true;
-    style.item_separator = ",";
+    style.item_separator.assign(1, ',');
     if (given[1].is(Kind::text)) {
       style.indent = given[1].bytes();
     } else {

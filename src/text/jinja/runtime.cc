@@ -245,12 +245,11 @@ Value Runtime::slice(const Value& object, const Value& start, const Value& stop,
   const bool sliceable = object.is(Kind::text) || object.is_sequence() ||
                          (object.is(Kind::object) && object.pointer()->has_items());
   if (!sliceable || !n) {
-    // obj[a:b] raises TypeError, which jinja2 turns into an undefined.
-    return undefined(fmt::format("'{} object' cannot be sliced", type_name(object)));
+    raise_type(fmt::format("'{}' object cannot be sliced", type_name(object)));
   }
   const auto usable = [](const Value& v) { return v.is(Kind::none) || v.is_integral(); };
   if (!usable(start) || !usable(stop) || !usable(step)) {
-    return undefined("slice indices must be integers or None");
+    raise_type("slice indices must be integers or None");
   }
   const int64_t by = step.is(Kind::none) ? 1 : step.as_integer();
   if (by == 0) raise_value("slice step cannot be zero");

@@ -41,7 +41,12 @@ Object::~Object() {
   if (meter_ != nullptr) meter_->give(bytes_);
 }
 
-void Object::repr(Writer* out, int) const { out->add(fmt::format("<{} object>", type_name())); }
+// Python prints an address here, which no two runs share: a template that does is in error.
+void Object::repr(Writer*, int) const {
+  throw Raised{
+      Raised::Kind::unsupported,
+      fmt::format("printing a '{}' is not supported: Python prints its address", type_name())};
+}
 std::shared_ptr<Cursor> Object::iterate(const std::shared_ptr<Object>&) { return nullptr; }
 std::shared_ptr<Cursor> Object::iterate_backwards(const std::shared_ptr<Object>&) {
   return nullptr;

@@ -1,0 +1,141 @@
+"""The program as a user meets it: help, JSON, environment, configuration file, exit codes."""
+
+import json
+import shutil
+
+import pytest
+
+from conftest import ROOT
+
+PEBBLE = "models/pebble"
+COMMANDS = ["inspect", "run", "compress", "gate", "judge", "perplexity", "tokenize", "detokenize",
+            "template", "doctor"]
+
+
+def test_help_lists_and_explains_every_command(sinter):
+    overview = sinter("--help").out
+    for command in COMMANDS:
+        assert command in overview
+        text = sinter(command, "--help").out
+        assert "Usage" in text and len(text) > 200
+    assert "sinter 0." in sinter("--version").out
+
+
+@pytest.mark.parametrize("arguments", [
+    (), ("nonsense",), ("inspect",), ("inspect", "nowhere"), ("run", PEBBLE, "x", "--threads", "-1"),
+    ("run", PEBBLE, "x", "--nonsense"), ("run", PEBBLE, "x", "--isa", "avx9"),
+    ("run", PEBBLE, "x", "--top-p", "2"), ("tokenize", "nowhere"), ("inspect", PEBBLE, "--progress", "x"),
+    ("compress", PEBBLE, "-r", "nowhere.yaml", "-o", "/tmp/never"),
+    ("gate", PEBBLE, PEBBLE, "--suite", "nowhere", "-o", "/tmp/never"),
+])
+def test_usage_errors_exit_2_and_keep_stdout_clean(sinter, arguments):
+    result = sinter(*arguments, code=2)
+    assert result.out == ""
+    assert result.err.strip()
+
+
+def test_errors_as_json(sinter):
+    error = json.loads(sinter("inspect", "nowhere", "--json", code=2).err)["error"]
+    assert error["code"] == "file-not-found" and error["exit"] == 2 and "nowhere" in error["message"]
+
+
+def test_every_error_code_is_documented(sinter):
+    assert "`file-not-found`" in (ROOT / "docs/errors.md").read_text()
+
+
+def test_inspect(sinter):
+    text = sinter("inspect", PEBBLE).out
+    assert "LlamaForCausalLM" in text and "bf16" in text
+    out = sinter("inspect", PEBBLE, "--json", "--tensors").json()
+    config = json.loads((ROOT / PEBBLE / "config.json").read_text())
+    assert out["config"]["n_layers"] == config["num_hidden_layers"]
+    assert out["bits_per_weight"] == pytest.approx(16, abs=0.01)
+    assert len(out["tensor_list"]) == out["tensors"]
+    assert out["weight_bytes"] == 2 * out["config"]["parameters"]
+
+
+def test_tokenize_and_back(sinter, tmp_path):
+    text = "Add 348 and 275.\n\tThen <|user|> ünïcödé 漢字 🎉 the rest."
+    file = tmp_path / "text.txt"
+    file.write_text(text)
+    ids = sinter("tokenize", PEBBLE, file, "--plain", "--no-special").out
+    assert sinter("detokenize", PEBBLE, stdin=ids).out == text
+    out = sinter("tokenize", PEBBLE, file, "--json", "--pieces").json()
+    assert out["count"] == len(out["ids"]) == len(out["pieces"])
+    sinter("detokenize", PEBBLE, stdin="1 2 x", code=2)
+    sinter("detokenize", PEBBLE, stdin="999999999", code=2)
+
+
+def test_template(sinter, tmp_path):
+    conversation = tmp_path / "c.json"
+    conversation.write_text(json.dumps([{"role": "user", "content": "Hello there"}]))
+    text = sinter("template", PEBBLE, conversation).out
+    assert "Hello there" in text
+    out = sinter("template", PEBBLE, conversation, "--json").json()
+    assert out["text"] == text and out["ids"]
+    shorter = sinter("template", PEBBLE, conversation, "--no-generation-prompt").out
+    assert text.startswith(shorter) and len(shorter) < len(text)
+    conversation.write_text("[{")
+    sinter("template", PEBBLE, conversation, code=5)
+
+
+def test_run_answers_and_repeats_itself(sinter):
+    prompt = "Add 348 and 275."
+    first = sinter("run", PEBBLE, prompt).out
+    assert first.strip()
+    assert sinter("run", PEBBLE, "-", stdin=prompt).out == first
+    seeded = [sinter("run", PEBBLE, prompt, "--temperature", "1.5", "--seed", "7", "--threads", t,
+                     "--json").json() for t in (1, 2)]
+    assert seeded[0]["tokens"] == seeded[1]["tokens"]
+    other = sinter("run", PEBBLE, prompt, "--temperature", "1.5", "--seed", "8", "--json").json()
+    assert other["tokens"] != seeded[0]["tokens"]
+
+
+def test_a_prompt_that_does_not_fit_is_an_error(sinter):
+    result = sinter("run", PEBBLE, "word " * 5000, code=2)
+    assert "prompt-too-long" in result.err
+    sinter("run", PEBBLE, "word " * 900, "-n", "64", "--kv-mib", "1", code=6)
+
+
+def test_perplexity_of_text_and_of_ids_agree(sinter, tmp_path):
+    text = tmp_path / "t.txt"
+    text.write_text("the old miller walked to the river and sat down by the water.")
+    whole = sinter("perplexity", PEBBLE, text, "--json").json()
+    assert whole["nll_per_byte"] == pytest.approx(whole["nll"] / len(text.read_text()))
+    ids = sinter("tokenize", PEBBLE, text, "--json").json()["ids"]
+    lines = tmp_path / "ids.jsonl"
+    lines.write_text(json.dumps(ids) + "\n" + json.dumps({"id": "b", "ids": ids}) + "\n")
+    out = sinter("perplexity", PEBBLE, lines, "--ids", "--per-document").lines()
+    assert [line.get("document") for line in out] == ["line 1", "b", None]
+    assert out[0]["nll"] == whole["nll"] == out[1]["nll"]
+
+
+def test_environment_and_configuration_file(sinter, tmp_path):
+    prompt = ("run", PEBBLE, "Add 348 and 275.", "--json")
+    long = sinter(*prompt).json()
+    assert len(sinter(*prompt, env={"SINTER_MAX_TOKENS": "3"}).json()["tokens"]) == 3 < len(long["tokens"])
+    config = tmp_path / "sinter.toml"
+    config.write_text("[run]\nmax-tokens = 4\n")
+    assert len(sinter("--config", config, *prompt).json()["tokens"]) == 4
+    assert len(sinter("--config", config, *prompt, "-n", "2").json()["tokens"]) == 2
+    config.write_text("[run]\nmax-tokenz = 4\n")
+    sinter("--config", config, *prompt, code=2)
+
+
+def test_doctor(sinter, tmp_path):
+    out = sinter("doctor", PEBBLE, "--json").json()
+    assert out["ok"] and {"kernels", "model", "forward", "tokenizer", "template"} <= {
+        c["check"] for c in out["checks"]}
+    broken = tmp_path / "broken"
+    shutil.copytree(ROOT / PEBBLE, broken, ignore=shutil.ignore_patterns("train"))
+    weights = (broken / "model.safetensors").read_bytes()
+    (broken / "model.safetensors").write_bytes(weights[:-7])
+    assert "FAILED" in sinter("doctor", broken, code=1).out
+
+
+def test_json_progress_goes_to_stderr(sinter, tmp_path):
+    result = sinter("compress", PEBBLE, "-r", "recipes/int8.yaml", "-o", tmp_path / "o", "--progress",
+                    "json", "--json")
+    assert result.json()["ratio"] > 1.5
+    events = [json.loads(line) for line in result.err.splitlines()]
+    assert events and events[-1]["finished"] and events[-1]["done"] == events[-1]["total"]
