@@ -45,7 +45,13 @@ void AddedTokenMatcher::add(std::string_view spelling, const AddedToken& token) 
     }
     node = next;
   }
-  nodes_[static_cast<size_t>(node)].token = static_cast<int32_t>(tokens_.size());
+  // Of two that are spelled alike once normalised, a special one comes first, then the earlier.
+  int32_t& here = nodes_[static_cast<size_t>(node)].token;
+  if (here >= 0) {
+    const AddedToken& there = tokens_[static_cast<size_t>(here)];
+    if (there.special || !token.special || there.id == token.id) return;
+  }
+  here = static_cast<int32_t>(tokens_.size());
   tokens_.push_back(token);
 }
 

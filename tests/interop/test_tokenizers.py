@@ -123,6 +123,12 @@ def compare(path, texts, seed):
         lists.append(ids)
         if answer.get("ids") != ids:
             wrong.append((request, ids, answer))
+    # tokenizers 0.23 decodes added tokens as the normalizer spells them, and then no longer knows
+    # them as special (0.21 and 0.22 did not). What a token decodes to is its content.
+    document = json.loads(Path(path).read_text())
+    for token in document["added_tokens"]:
+        token["normalized"] = False
+    oracle = tokenizers.Tokenizer.from_str(json.dumps(document))
     known = sorted(oracle.get_vocab().values())
     lists += [[draw.choice(known) for _ in range(draw.randrange(12))] for _ in range(len(texts))]
     requests = [{"ids": ids, "skip_special": draw.random() < 0.5} for ids in lists]

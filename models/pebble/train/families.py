@@ -154,18 +154,18 @@ def program(rng, split, rung=None):
     for v in names:
         env[v] = rng.randint(1, top)
         lines.append(f"{v} = {env[v]}")
-        trace.append(f"{v}={env[v]}")
+        trace.append(f"{v}:{env[v]}")
     for _ in range(rng.randint(1, 2) if rung == "easy" else rng.randint(4, 6)):
         v, x, y = rng.choice(names), rng.choice(names), rng.choice(names)
         kind = rng.random()
         if kind < 0.15 and rung == "hard":
             z = rng.choice(names)
             lines.append(f"if {x} > {y}: {v} = {z}")
-            env_x, env_y = env[x], env[y]
+            env_x, env_y, old = env[x], env[y], env[v]
             yes = env_x > env_y
             if yes:
                 env[v] = env[z]
-            trace.append(f"{x}>{y} {env_x}>{env_y} " + (f"yes {v}={z}={env[v]}" if yes else "no"))
+            trace.append(f"{x}:{env_x}>{y}:{env_y} " + (f"yes {z}:{env[z] if z != v else old}={v}:{env[v]}" if yes else "no"))
             shape.append("if")
             continue
         right = str(rng.randint(1, 9)) if rng.random() < 0.5 else y
@@ -182,13 +182,14 @@ def program(rng, split, rung=None):
                     continue
                 value = env[x] - rv
         lines.append(f"{v} = {x} {sign} {right}")
-        # The names first and then their values: each step then looks up one thing.
-        trace.append(f"{v}={x}{sign}{right}={env[x]}{sign}{rv}={value}")
+        # Each name is followed by its value, so every step looks up one thing: the latest "name:".
+        show = lambda t: t if t.isdigit() else f"{t}:{env[t]}"
+        trace.append(f"{show(x)}{sign}{show(right)}={v}:{value}")
         env[v] = value
         shape.append(sign)
     out = rng.choice(names)
     lines.append(f"print {out}")
-    trace.append(f"print {out}\nout: {env[out]}")
+    trace.append(f"print {out}:{env[out]}\nout: {env[out]}")
     user = rng.choice(PROG_ASK) + "\n" + "\n".join(lines)
     return item("program", rung, user, "\n".join(trace), key="\n".join(lines), tags=[f"{len(lines)}-lines"] + (["branch"] if "if" in shape else []),
                 scorer={"type": "program", "output": str(env[out])}, short="prog")
@@ -698,17 +699,17 @@ def fact(rng, split, rung=None):
 
 # family -> (function, share of the short training rows, domain)
 FAMILIES = {
-    "arithmetic": (arithmetic, 8, "logic"),
-    "word_problem": (word, 8, "logic"),
-    "program": (program, 14, "logic"),
+    "arithmetic": (arithmetic, 7, "logic"),
+    "word_problem": (word, 9, "logic"),
+    "program": (program, 17, "logic"),
     "json_extraction": (json_extract, 12, "schema_and_tools"),
     "tool_call": (tool_use, 13, "schema_and_tools"),
     "xml": (xml, 6, "schema_and_tools"),
-    "needle": (needle, 2, "retrieval"),
-    "fact": (fact, 20, "retrieval"),
+    "needle": (needle, 1, "retrieval"),
+    "fact": (fact, 17, "retrieval"),
     "refusal": (refusal, 6, "safety"),
     "translation": (translation, 3, "language"),
-    "format": (formatting, 10, "language"),
+    "format": (formatting, 12, "language"),
     "prose": (prose, 2, "language"),
     "echo": (echo, 3, "runtime"),
 }
