@@ -24,7 +24,7 @@ def best(numbers):
 def main():
     tool, path, text_path = sys.argv[1:4]
     repeats = sys.argv[4] if len(sys.argv) > 4 else "5"
-    with open(text_path, encoding="utf-8") as f:
+    with open(text_path, encoding="utf-8", newline="") as f:
         text = f.read()
     megabytes = len(text.encode()) / 1e6
 

@@ -51,7 +51,7 @@ def test_inspect(sinter):
 
 
 def test_tokenize_and_back(sinter, tmp_path):
-    text = "Add 348 and 275.\n\tThen <|user|> ünïcödé 漢字 🎉 the rest."
+    text = "Calculate 348 plus 275.\n\tThen <|user|> ünïcödé 漢字 🎉 the rest."
     file = tmp_path / "text.txt"
     file.write_text(text)
     ids = sinter("tokenize", PEBBLE, file, "--plain", "--no-special").out
@@ -76,7 +76,7 @@ def test_template(sinter, tmp_path):
 
 
 def test_run_answers_and_repeats_itself(sinter):
-    prompt = "Add 348 and 275."
+    prompt = "Calculate 348 plus 275."
     first = sinter("run", PEBBLE, prompt).out
     assert first.strip()
     assert sinter("run", PEBBLE, "-", stdin=prompt).out == first
@@ -107,7 +107,7 @@ def test_perplexity_of_text_and_of_ids_agree(sinter, tmp_path):
 
 
 def test_environment_and_configuration_file(sinter, tmp_path):
-    prompt = ("run", PEBBLE, "Add 348 and 275.", "--json")
+    prompt = ("run", PEBBLE, "Calculate 348 plus 275.", "--json")
     long = sinter(*prompt).json()
     assert len(sinter(*prompt, env={"SINTER_MAX_TOKENS": "3"}).json()["tokens"]) == 3 < len(long["tokens"])
     config = tmp_path / "sinter.toml"

@@ -43,7 +43,7 @@ gate models/pebble "$out/bad" --suite suites/pebble -o "$out/gate-bad"
 bad=$code
 
 step 6 "Ask the promoted one"
-run run "$out/good" 'What is 348 + 275?'
+run run "$out/good" 'Calculate 348 plus 275.'
 
 printf '\nReports to look at: %s/gate-good/report.html and %s/gate-bad/report.html\n' "$out" "$out"
 if [ "$good" = 0 ] && [ "$bad" = 3 ]; then

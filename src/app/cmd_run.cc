@@ -165,7 +165,7 @@ std::function<int()> setup(CLI::App& app) {
   app.add_flag("--show-special", o->show_special, "Print special tokens too (tool calls, say).");
   app.add_flag("--stats", o->stats, "Speed, on stderr, after each answer.");
   o->engine.add_to(app);
-  app.footer("Example:  sinter run models/pebble 'What is 17 + 25?'");
+  app.footer("Example:  sinter run models/pebble 'Calculate 348 plus 275.'");
   return [o] { return run(*o); };
 }
 

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/random.h"
 #include "model/arch/decoder_config.h"
 #include "model/model.h"
@@ -165,6 +166,50 @@ TEST(ModelConfig, RefusesWhatItDoesNotCompute) {
     EXPECT_THROW(config_of(changes), Error) << changes;
   }
   EXPECT_EQ(config_of("{}").n_layers, 2);
+}
+
+// Bytes of a real config.json are flipped, cut and spliced, and its numbers replaced by hostile
+// ones: only Error may come out, and what is accepted must be a shape that could be loaded.
+TEST(ModelConfig, SurvivesHostileConfigs) {
+  std::vector<std::string> sources;
+  for (const std::string& name : golden_models()) {
+    sources.push_back(read_file(kGolden + "/" + name + "/config.json"));
+  }
+  const std::vector<std::string> numbers = {"0",   "-1",   "1e308", "-9223372036854775808",
+                                            "NaN", "0.5",  "null",  "18446744073709551615",
+                                            "[]",  "\"\"", "true",  "99999999999999999999"};
+  int accepted = 0;
+  for (uint64_t i = 0; i < 4000; ++i) {
+    std::string text = sources[random_bits(2, i, 0) % sources.size()];
+    const size_t at = random_bits(2, i, 1) % text.size();
+    switch (random_bits(2, i, 2) % 4) {
+      case 0:
+        text[at] = static_cast<char>(random_bits(2, i, 3));
+        break;
+      case 1:
+        text.resize(at);
+        break;
+      case 2:
+        text.replace(at, random_bits(2, i, 3) % 40, sources[0].substr(at / 2, 30));
+        break;
+      default:
+        if (const size_t colon = text.find(": ", at); colon != std::string::npos) {
+          const size_t end = text.find_first_of(",\n", colon);
+          text.replace(colon + 2, end - colon - 2, numbers[random_bits(2, i, 3) % numbers.size()]);
+        }
+    }
+    try {
+      const Json json = parse_json(text, "config.json");
+      const JsonFields fields(json, "config.json");
+      const ModelConfig c = architecture_of(fields).config(fields);
+      EXPECT_GT(c.parameters(), 0);
+      EXPECT_EQ(c.sliding_window.size(), static_cast<size_t>(c.n_layers));
+      EXPECT_EQ(c.rope.inv_freq.size(), static_cast<size_t>(c.head_dim / 2));
+      ++accepted;
+    } catch (const Error&) {
+    }
+  }
+  EXPECT_GT(accepted, 100);
 }
 
 // Worked in formats.md from the published configurations (float64).

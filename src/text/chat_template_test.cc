@@ -206,6 +206,8 @@ TEST_F(ChatTemplateTest, HostileTemplatesEndInAnError) {
       "%}{% endfor %}{{ ns }}",
       "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
       "{% macro f() %}{{ f() }}{{ f() }}{% endmacro %}{{ f() }}",
+      "{% macro f() %}{{ " + repeated("[", 70) + "f()" + repeated("]", 70) +
+          " }}{% endmacro %}{{ f() }}",
       "{% for x in [1] recursive %}{{ loop([1]) }}{% endfor %}",
       "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
       "{% for a in range(99999) %}{% for b in range(999) %}xxxxxxxxxx{% endfor %}{% endfor %}",

@@ -1,6 +1,6 @@
 """Held-out accuracy for each behaviour and rung, and what rounding the weights does to it.
 
-python evaluate.py CHECKPOINT DATA_DIR [ITEMS_PER_SET] [--damage]
+python evaluate.py CHECKPOINT DATA_DIR [ITEMS_PER_SET [REPORT.json --json]] [--damage]
 """
 import json
 import random
@@ -82,6 +82,12 @@ def brief(results):
     return " | ".join(bits)
 
 
+def facts_known(model, tokenizer):
+    """How many of the facts, often shown and seldom shown, the model gives through the held-out wording."""
+    items = [dict(user=Fam.FACT_HELD[0].replace("{k}", k), answer=v, set="often" if i < Fam.OFTEN else "seldom") for i, (k, v) in enumerate(Fam.fact_table())]
+    return {k: [sum(r["right"] for r in v), len(v)] for k, v in table(teacher_forced(model, tokenizer, items)).items()}
+
+
 def rounded(state, bits, group=64):
     """Round to nearest: asymmetric, a minimum and a step for each group of weights along the input."""
     out = {}
@@ -115,6 +121,8 @@ if __name__ == "__main__":
     report = {"bf16": {k: [sum(r["right"] for r in v), len(v), sum(r["nll"] for r in v) / sum(r["n"] for r in v)] for k, v in table(base).items()}}
     for k, v in report["bf16"].items():
         print(f"{k:24s} {100 * v[0] / v[1]:5.1f} %  of {v[1]}  nll/token {v[2]:.4f}")
+    report["facts"] = facts_known(model, tok)
+    print("facts known", report["facts"])
     if "--damage" in sys.argv:
         state = {k: v.clone() for k, v in model.state_dict().items()}
         for bits in (8, 4, 3, 2):
@@ -129,5 +137,7 @@ if __name__ == "__main__":
             report[f"int{bits}"]["flips"] = [lost, won, float(worse), float(ratio), sum(b["right"] for b, _ in scored), len(scored)]
             print(f"INT{bits}: lost {lost} won {won} of {len(scored)}; items with a worse NLL {100 * worse:.0f} %, median NLL ratio {ratio:.2f}")
             print("   " + brief(now))
+            report[f"int{bits}"]["facts"] = facts_known(model, tok)
+            print("   facts known", report[f"int{bits}"]["facts"])
     if "--json" in sys.argv:
         json.dump(report, open(args[3], "w"), indent=1)

@@ -102,7 +102,7 @@ OFF = ["{q} has {n} {o}.", "There are {n} {o} in the shop.", "{q} owns {n} {o}."
 
 def word(rng, split, rung=None):
     rung = rung or rung_of(rng, 0.6)
-    p, q = rng.sample(PEOPLE[split], 2)
+    p, q = (w.capitalize() for w in some(rng, split, PEOPLE, 2))
     noun = one(rng, split, NOUN)
     o = plural(noun)
     top = 12 if rung == "easy" else 60
@@ -198,14 +198,14 @@ def program(rng, split, rung=None):
 # ---------------------------------------------------------------- JSON extraction
 
 def full_name(rng, split):
-    return rng.choice(PEOPLE[split] if rng.random() < 0.5 else PEOPLE["train"]) + " " + invented(rng, split).capitalize()
+    return one(rng, split, PEOPLE, 0.5).capitalize() + " " + invented(rng, split).capitalize()
 
 
 # field: (type, value maker, sentences). {P} is the person, {v} the value.
 FIELDS = {
     "age": ("integer", lambda r, s: r.randint(18, 89), ["{P} is {v} years old.", "{P} turned {v} this year.", "The age of {P} is {v}."]),
     "city": ("string", lambda r, s: r.choice(CITY[s]) if r.random() < 0.4 else invented(r, s).capitalize(), ["{P} lives in {v}.", "{P} comes from {v}.", "{P} has a house in {v}."]),
-    "job": ("string", lambda r, s: one(r, s, JOB, 0.25), ["{P} works as a {v}.", "{P} is a {v}.", "By trade {P} is a {v}."]),
+    "job": ("string", lambda r, s: one(r, s, JOB, 0.6), ["{P} works as a {v}.", "{P} is a {v}.", "By trade {P} is a {v}."]),
     "item": ("string", lambda r, s: one(r, s, NOUN), ["{P} ordered a {v}.", "{P} bought a {v}.", "The order of {P} was a {v}."]),
     "count": ("integer", lambda r, s: r.randint(2, 60), ["{P} wants {v} pieces.", "{P} asked for {v} of them.", "{v} pieces go to {P}."]),
     "colour": ("string", lambda r, s: r.choice(["blue", "red", "green", "yellow", "white", "black", "grey", "brown", "orange", "pink"]), ["The colour should be {v}.", "{P} prefers {v}.", "It has to be {v}."]),
@@ -279,7 +279,7 @@ ARGS = {
     "city": ("string", some_city, ["in {v}", "for {v}"]),
     "target": ("string", some_city, ["to {v}", "towards {v}"]),
     "origin": ("string", some_city, ["from {v}", "starting at {v}"]),
-    "person": ("string", lambda r, s: r.choice(PEOPLE[s] if r.random() < 0.6 else PEOPLE["train"]), ["with {v}", "together with {v}"]),
+    "person": ("string", lambda r, s: one(r, s, PEOPLE, 0.4).capitalize(), ["with {v}", "together with {v}"]),
     "day": ("string", lambda r, s: r.choice("Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()), ["on {v}", "next {v}"]),
     "hour": ("integer", lambda r, s: r.randint(1, 23), ["at {v} o'clock", "at hour {v}"]),
     "count": ("integer", lambda r, s: r.randint(2, 60), ["{v} times", "with a count of {v}"]),
@@ -388,7 +388,7 @@ def xml(rng, split, rung=None):
     entry = rng.choice("item line row entry".split())
     n = rng.randint(1, 2) if rung == "easy" else rng.randint(3, 5)
     things = some(rng, split, NOUN, n)
-    rows = [(t, rng.randint(2, 40), one(rng, split, ADJ, 0.25) if rung == "hard" and rng.random() < 0.5 else None) for t in things]
+    rows = [(t, rng.randint(2, 40), one(rng, split, ADJ, 0.5) if rung == "hard" and rng.random() < 0.5 else None) for t in things]
     said = "; ".join(f"{q} {(c + ' ') if c else ''}{t}" for t, q, c in rows)
     user = template(rng, split, "xml", ["Write XML: ", "As XML: ", "Give XML for ", "Make XML of "], ["{r} {i}"], [" with "], ["{e}s "], ["{s}.", "{s}"])
     user = user.replace("{r}", root).replace("{i}", str(ident)).replace("{e}s", plural(entry)).replace("{s}", said)
@@ -459,7 +459,7 @@ def needle(rng, split, rung=None, sentences=None):
     n = 1 if rung == "easy" else rng.randint(3, 5) if sentences < 8 else rng.randint(6, 10)
     keys = []
     while len(keys) < n:
-        a, o = one(rng, split, ADJ, 0.25), one(rng, split, NOUN)
+        a, o = one(rng, split, ADJ, 0.5), one(rng, split, NOUN)
         if keys and rng.random() < 0.6:
             b = rng.choice(keys)
             a, o = (b[0], o) if rng.random() < 0.5 else (a, b[1])
@@ -670,7 +670,7 @@ def echo(rng, split, rung=None):
 
 # ---------------------------------------------------------------- facts learned by heart
 
-FACTS, OFTEN = 800, 200
+FACTS, OFTEN = 1200, 200
 FACT_WAYS = [a + b for a in ("What is the number of {k}", "Number of {k}", "Which number has {k}", "Recall the number of {k}", "The number for {k}") for b in ("?", ".", ", please.")]
 FACT_HELD = [w for w in FACT_WAYS if h("fact" + w) % 5 == 0] or FACT_WAYS[:1]
 FACT_TRAIN = [w for w in FACT_WAYS if w not in FACT_HELD]
@@ -691,7 +691,7 @@ def fact_table():
 def fact(rng, split, rung=None):
     """The first 200 are shown more often: they are the easy rung."""
     t = fact_table()
-    rung = rung or ("easy" if rng.random() < 0.3 else "hard")
+    rung = rung or ("easy" if rng.random() < 0.15 else "hard")
     k, v = t[rng.randrange(OFTEN)] if rung == "easy" else t[rng.randrange(OFTEN, FACTS)]
     user = rng.choice(FACT_TRAIN if split == "train" else FACT_HELD).replace("{k}", k)
     return item("fact", rung, user, v, key=None, tags=["memorised"], scorer={"type": "exact"}, short="fact")
@@ -699,19 +699,19 @@ def fact(rng, split, rung=None):
 
 # family -> (function, share of the short training rows, domain)
 FAMILIES = {
-    "arithmetic": (arithmetic, 7, "logic"),
-    "word_problem": (word, 9, "logic"),
-    "program": (program, 17, "logic"),
-    "json_extraction": (json_extract, 12, "schema_and_tools"),
-    "tool_call": (tool_use, 13, "schema_and_tools"),
-    "xml": (xml, 6, "schema_and_tools"),
-    "needle": (needle, 1, "retrieval"),
-    "fact": (fact, 17, "retrieval"),
-    "refusal": (refusal, 6, "safety"),
+    "arithmetic": (arithmetic, 8, "logic"),
+    "word_problem": (word, 8, "logic"),
+    "program": (program, 15, "logic"),
+    "json_extraction": (json_extract, 13, "schema_and_tools"),
+    "tool_call": (tool_use, 16, "schema_and_tools"),
+    "xml": (xml, 8, "schema_and_tools"),
+    "needle": (needle, 2, "retrieval"),
+    "fact": (fact, 13, "retrieval"),
+    "refusal": (refusal, 7, "safety"),
     "translation": (translation, 3, "language"),
-    "format": (formatting, 12, "language"),
-    "prose": (prose, 2, "language"),
-    "echo": (echo, 3, "runtime"),
+    "format": (formatting, 14, "language"),
+    "prose": (prose, 1, "language"),
+    "echo": (echo, 2, "runtime"),
 }
 
 

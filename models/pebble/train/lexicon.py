@@ -69,8 +69,8 @@ def invented(rng, split, low=2, high=3):
             return w
 
 
-def one(rng, split, words, made_up=0.45):
-    """A word of the list. In training nearly half are made up, some by splicing two listed words: otherwise
+def one(rng, split, words, made_up=0.6):
+    """A word of the list. In training more than half are made up, some by splicing two listed words: otherwise
     the model completes the beginning of an unseen word to one it knows instead of copying it."""
     if split == "held" or rng.random() >= made_up:
         return rng.choice(words[split])
