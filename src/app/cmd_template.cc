@@ -34,14 +34,18 @@ int run(const Options& o) {
     out = {{"text", text}, {"ids", chat->encode(c)}};
   } else {  // a template on its own; special tokens come with the conversation
     const auto parsed = ChatTemplate::parse(read_file(o.model), o.model);
+    const auto token = [&](const char* key) -> std::optional<std::string> {
+      if (!fields.has(key)) return std::nullopt;
+      return fields.string(key);
+    };
     text = parsed->render({.messages = c.messages,
                            .tools = c.tools,
                            .documents = fields.has("documents") ? fields.at("documents") : Json(),
                            .add_generation_prompt = c.add_generation_prompt,
-                           .bos_token = fields.string("bos_token", ""),
-                           .eos_token = fields.string("eos_token", ""),
-                           .pad_token = fields.string("pad_token", ""),
-                           .unk_token = fields.string("unk_token", ""),
+                           .bos_token = token("bos_token"),
+                           .eos_token = token("eos_token"),
+                           .pad_token = token("pad_token"),
+                           .unk_token = token("unk_token"),
                            .extra = c.extra,
                            .now = std::nullopt});
     out = {{"text", text}};

@@ -20,14 +20,14 @@ Json read_optional(const std::string& path) {
 }
 
 // A special token is a string, or an object whose "content" is.
-std::string special_token(const Json& config, const char* key) {
+std::optional<std::string> special_token(const Json& config, const char* key) {
   const auto it = config.find(key);
-  if (it == config.end()) return "";
+  if (it == config.end()) return std::nullopt;
   if (it->is_string()) return it->get<std::string>();
   if (it->is_object() && it->contains("content") && (*it)["content"].is_string()) {
     return (*it)["content"].get<std::string>();
   }
-  return "";
+  return std::nullopt;
 }
 
 void add_ids(const Json& config, const char* key, std::vector<Token>& ids) {
@@ -77,8 +77,8 @@ std::shared_ptr<const Chat> Chat::load(const std::string& directory) {
     chat->tool_template_ = read_file(path);
   }
 
-  if (const auto id = chat->tokenizer_->token_id(chat->eos_); !chat->eos_.empty() && id) {
-    chat->stop_.push_back(*id);
+  if (chat->eos_) {
+    if (const auto id = chat->tokenizer_->token_id(*chat->eos_)) chat->stop_.push_back(*id);
   }
   chat->generation_ = read_optional(directory + "/generation_config.json");
   add_ids(chat->generation_, "eos_token_id", chat->stop_);

@@ -42,7 +42,7 @@ class Chat {
   std::unique_ptr<const Tokenizer> tokenizer_;
   std::string default_template_, tool_template_;  // sources; empty = none
   mutable std::unique_ptr<const ChatTemplate> parsed_default_, parsed_tool_;
-  std::string bos_, eos_, pad_, unk_;
+  std::optional<std::string> bos_, eos_, pad_, unk_;  // nothing = undefined in templates
   std::vector<Token> stop_;
   Json generation_ = Json::object();
 };

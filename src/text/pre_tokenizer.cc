@@ -184,6 +184,7 @@ class Metaspace : public PreTokenizer {
  public:
   Metaspace(std::string mark, PrependScheme scheme, bool cuts)
       : mark_(mark), marks_(Pattern::literal(mark)), scheme_(scheme), cuts_(cuts) {}
+  bool asks_for_start() const { return scheme_ == PrependScheme::kFirst; }
   void split(const Piece& piece, Pieces& out) const override {
     std::string text;
     text.reserve(piece.text.size() * 2);
@@ -217,6 +218,11 @@ class Metaspace : public PreTokenizer {
 };
 
 using Steps = std::vector<std::unique_ptr<const PreTokenizer>>;
+
+bool inserts_text(const std::unique_ptr<const PreTokenizer>& step) {
+  return dynamic_cast<const PrefixSpace*>(step.get()) != nullptr ||
+         dynamic_cast<const SpellBytes*>(step.get()) != nullptr;
+}
 
 void read(const Json& json, const std::string& where, int depth, Steps& steps);
 
@@ -258,6 +264,11 @@ void read_metaspace(const Json& json, const std::string& where, int, Steps& step
   // Before prepend_scheme there was add_prefix_space.
   const std::string scheme = fields.string(
       "prepend_scheme", fields.boolean("add_prefix_space", true) ? "always" : "never");
+  // After text that does not come from the input, "first" would need offsets that Sinter lacks.
+  if (scheme == "first" && std::any_of(steps.begin(), steps.end(), inserts_text)) {
+    fail(Fault::unsupported, "tokenizer-component",
+         "{}: expected the prepend_scheme first before any ByteLevel, found it after one", where);
+  }
   const bool known = scheme == "always" || scheme == "first" || scheme == "never";
   if (!known || fields.string("str_rep", mark) != mark) {
     fail(Fault::unsupported, "tokenizer-component",
@@ -321,6 +332,10 @@ PreTokenizers read_pre_tokenizers(const Json& json, const std::string& where) {
   PreTokenizers out;
   if (json.is_null()) return out;
   read(json, where, 0, out.steps);
+  for (size_t i = 1; i < out.steps.size(); ++i) {
+    const auto* metaspace = dynamic_cast<const Metaspace*>(out.steps[i].get());
+    out.asks_late_for_start |= metaspace != nullptr && metaspace->asks_for_start();
+  }
   if (!out.steps.empty() && dynamic_cast<const SpellBytes*>(out.steps.back().get()) != nullptr) {
     out.steps.pop_back();
     out.model_sees_bytes = true;

@@ -34,6 +34,7 @@ class PreTokenizer {
 struct PreTokenizers {
   std::vector<std::unique_ptr<const PreTokenizer>> steps;
   bool model_sees_bytes = false;
+  bool asks_late_for_start = false;  // a step after the first asks for Piece::at_start
 };
 
 PreTokenizers read_pre_tokenizers(const Json& json, const std::string& where);

@@ -42,6 +42,12 @@ class PipelineTokenizer : public Tokenizer {
     const auto part = [&](const char* key) { return top.has(key) ? top.at(key) : Json(nullptr); };
     normalizer_ = read_normalizer(part("normalizer"), where + ": normalizer");
     pre_tokenizers_ = read_pre_tokenizers(part("pre_tokenizer"), where + ": pre_tokenizer");
+    if (normalizer_ && pre_tokenizers_.asks_late_for_start) {
+      fail(Fault::unsupported, "tokenizer-component",
+           "{}: pre_tokenizer: with a normalizer, expected Metaspace with the prepend_scheme first "
+           "only as the first pre-tokenizer",
+           where);
+    }
     post_processor_ = read_post_processor(part("post_processor"), where + ": post_processor");
     decoders_ = read_decoders(part("decoder"), where + ": decoder");
     read_model(file, top.at("model"), where + ": model");

@@ -228,6 +228,18 @@ TEST(Tokenizer, RefusesByNameWhatItDoesNotKnow) {
   EXPECT_EQ(error_of(document({}, {{"vocab", {{"a", 4194304}}}})), "tokenizer-vocabulary");
   EXPECT_EQ(with("added_tokens", Json::array({added(50, "x")}).dump()), "tokenizer-added-token");
   EXPECT_EQ(with("added_tokens", Json::array({added(6, "")}).dump()), "tokenizer-added-token");
+  const std::string first =
+      R"({"type": "Metaspace", "replacement": "_", "prepend_scheme": "first"})";
+  EXPECT_EQ(with("pre_tokenizer", first), "none");
+  EXPECT_EQ(with("pre_tokenizer", R"({"type": "Sequence", "pretokenizers": [
+      {"type": "ByteLevel", "add_prefix_space": false}, )" +
+                                      first + "]}"),
+            "tokenizer-component");
+  EXPECT_EQ(
+      error_of(document({{"normalizer", {{"type", "NFC"}}},
+                         {"pre_tokenizer", Json::parse(R"({"type": "Sequence", "pretokenizers":
+      [{"type": "WhitespaceSplit"}, )" + first + "]}")}})),
+      "tokenizer-component");
   EXPECT_EQ(error_of("{"), "json-syntax");
   EXPECT_EQ(error_of("{}"), "json-field");
   std::string deep = document({});
@@ -254,7 +266,7 @@ std::vector<std::string> seeds() {
                 {"pre_tokenizer", Json::parse(R"({"type": "Sequence", "pretokenizers": [
           {"type": "Split", "pattern": {"Regex": "[^a-c\\p{L}]{1,2}|(?=b)x*"},
            "behavior": "MergedWithNext", "invert": true},
-          {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": true},
+          {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true},
           {"type": "Digits", "individual_digits": true}, {"type": "Punctuation"},
           {"type": "Whitespace"}, {"type": "WhitespaceSplit"}]})")},
                 {"decoder", Json::parse(R"({"type": "Sequence", "decoders": [

@@ -228,7 +228,31 @@ def nested(kind, key, parts, draw):
 
 
 def tiny_case(seed):
+    """Leaves out two things: Metaspace with the scheme "first" after other steps, which Sinter
+    refuses, and added tokens spelled alike once normalised, where `tokenizers` picks one by the order
+    of a hash table, different from run to run."""
     draw = random.Random(seed)
+    case = random_case(draw)
+    steps = case["pre_tokenizer"] or {}
+    for step in steps.get("pretokenizers", [])[1:]:
+        if step.get("prepend_scheme") == "first":
+            step["prepend_scheme"] = "always"
+    normalizer = tokenizers.Tokenizer.from_str(json.dumps({**case, "added_tokens": []})).normalizer
+    kept, seen = [], set()
+    next_id = len(TINY_VOCAB)
+    for token in case["added_tokens"]:
+        content = token["content"]
+        spelled = normalizer.normalize_str(content) if normalizer and token["normalized"] else content
+        if (spelled, token["normalized"]) not in seen:
+            seen.add((spelled, token["normalized"]))
+            token["id"] = TINY_VOCAB.get(content, next_id)
+            next_id += content not in TINY_VOCAB
+            kept.append(token)
+    case["added_tokens"] = kept
+    return case
+
+
+def random_case(draw):
     return tiny(
         model={"unk_token": draw.choice([None, "<unk>"]), "fuse_unk": draw.random() < 0.5,
                "byte_fallback": draw.random() < 0.5, "ignore_merges": draw.random() < 0.3},

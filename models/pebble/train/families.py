@@ -9,7 +9,7 @@ import random
 import re
 from functools import lru_cache
 
-from lexicon import ADJ, CITY, JOB, NOUN, PEOPLE, h, invented, mine, one, plural, some, template
+from lexicon import ADJ, CITY, JOB, NOUN, PEOPLE, h, invented, mine, one, plural, some, template, unseen
 
 
 def item(behaviour, rung, user, answer, key=None, **more):
@@ -204,7 +204,7 @@ def full_name(rng, split):
 # field: (type, value maker, sentences). {P} is the person, {v} the value.
 FIELDS = {
     "age": ("integer", lambda r, s: r.randint(18, 89), ["{P} is {v} years old.", "{P} turned {v} this year.", "The age of {P} is {v}."]),
-    "city": ("string", lambda r, s: r.choice(CITY[s]) if r.random() < 0.4 else invented(r, s).capitalize(), ["{P} lives in {v}.", "{P} comes from {v}.", "{P} has a house in {v}."]),
+    "city": ("string", lambda r, s: one(r, s, CITY, 0) if r.random() < 0.4 else invented(r, s).capitalize(), ["{P} lives in {v}.", "{P} comes from {v}.", "{P} has a house in {v}."]),
     "job": ("string", lambda r, s: one(r, s, JOB, 0.6), ["{P} works as a {v}.", "{P} is a {v}.", "By trade {P} is a {v}."]),
     "item": ("string", lambda r, s: one(r, s, NOUN), ["{P} ordered a {v}.", "{P} bought a {v}.", "The order of {P} was a {v}."]),
     "count": ("integer", lambda r, s: r.randint(2, 60), ["{P} wants {v} pieces.", "{P} asked for {v} of them.", "{v} pieces go to {P}."]),
@@ -272,7 +272,7 @@ UNITS = {"unit": ["metric", "imperial"], "speed": ["slow", "normal", "fast"], "m
 
 
 def some_city(r, s):
-    return r.choice(CITY[s]) if r.random() < 0.4 else invented(r, s).capitalize()
+    return one(r, s, CITY, 0) if r.random() < 0.4 else invented(r, s).capitalize()
 
 
 ARGS = {
@@ -715,10 +715,17 @@ FAMILIES = {
 }
 
 
+# Where words are copied into the answer, the ladder also runs over the words: few unseen ones on the easy rung, a third
+# on the hard one. Everywhere else (refused objects, needles, people in word problems) all listed words are unseen.
+UNSEEN = {"easy": 0.1, "hard": 0.35}
+COPYING = ("json_extraction", "tool_call", "xml", "format", "echo")
+
+
 def make(name, rng, split, rung=None):
     """One item of the split. Content that hashes into the other split is thrown away."""
     f = FAMILIES[name][0]
     while True:
+        unseen["share"] = UNSEEN[rung] if split == "held" and name in COPYING else 1.0
         it = f(rng, split, rung)
         if name == "fact" or mine(split, it["key"]):
             return it

@@ -69,11 +69,17 @@ def invented(rng, split, low=2, high=3):
             return w
 
 
+# The share of held-out words among the listed words of an evaluation item; families.make sets it for each rung.
+unseen = {"share": 1.0}
+
+
 def one(rng, split, words, made_up=0.6):
     """A word of the list. In training more than half are made up, some by splicing two listed words: otherwise
     the model completes the beginning of an unseen word to one it knows instead of copying it."""
-    if split == "held" or rng.random() >= made_up:
-        return rng.choice(words[split])
+    if split == "held":
+        return rng.choice(words["held" if rng.random() < unseen["share"] else "train"])
+    if rng.random() >= made_up:
+        return rng.choice(words["train"])
     if rng.random() < 0.35:
         return invented(rng, split)
     while True:
