@@ -4,6 +4,7 @@ import filecmp
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import time
@@ -32,8 +33,12 @@ def small_suite(tmp_path_factory):
 
 
 def same_files(a, b, leave_out=()):
-    names = sorted(p.name for p in Path(a).iterdir() if p.name not in leave_out)
-    assert names == sorted(p.name for p in Path(b).iterdir() if p.name not in leave_out)
+    def files(root):
+        return sorted(str(p.relative_to(root)) for p in Path(root).rglob("*")
+                      if p.is_file() and p.name not in leave_out)
+
+    names = files(a)
+    assert names and names == files(b)
     _, different, errors = filecmp.cmpfiles(a, b, names, shallow=False)
     assert not different and not errors
 
@@ -58,8 +63,7 @@ def kill_and_resume(command, out, resume, attempts=4):
 def test_a_model_against_itself_has_no_flips_and_no_kl(sinter, small_suite, tmp_path):
     result = sinter("gate", PEBBLE, PEBBLE, "--suite", small_suite, "-o", tmp_path / "r", "--json",
                     code=None)
-    report = result.json()
-    verdict = report["verdict"]
+    verdict = result.json()
     assert verdict["regressed"] == [] and verdict["repaired"] == []
     assert verdict["text"]["max_kl"] == 0 and verdict["text"]["top1_agreement"] == 1
     assert verdict["outcome"] != "fail"
@@ -72,14 +76,14 @@ def test_two_bits_are_refused_and_eight_are_not(sinter, tmp_path):
         report = tmp_path / f"gate-{name}"
         result = sinter("gate", PEBBLE, tmp_path / name, "--suite", SUITE, "-o", report, code=None)
         outcomes[name] = result.code
-        verdict = json.loads((report / "report.json").read_text())["verdict"]
+        verdict = json.loads((report / "report.json").read_text())
         assert (verdict["outcome"] == "pass") == (result.code == 0)
         junit = ElementTree.parse(report / "junit.xml").getroot()
         assert junit.tag == "testsuites"
         page = (report / "report.html").read_text()
         assert "<script src" not in page and "http://" not in page.replace("http://www.w3.org", "")
         again = sinter("judge", report, "--json", code=result.code)
-        assert again.json()["verdict"] == verdict
+        assert again.json() == verdict
     assert outcomes == {"int8": 0, "int2": 3}
 
 
@@ -146,7 +150,7 @@ def test_damaged_models_are_refused_with_the_right_code(sinter, tmp_path, name, 
     (folder / name).write_bytes(damage(original))
     result = sinter("run", folder, "Hello", "-n", "2", code=None)
     assert result.code in codes, (result.code, result.err)
-    assert name in result.err and result.out == ""
+    assert str(folder) in result.err and result.out == ""
 
 
 @pytest.mark.parametrize("line", ["{", '{"id": "x"}', '[]', '{"id": "x", "surprise": 1}'])
@@ -158,7 +162,7 @@ def test_damaged_suites_are_refused_by_line(sinter, tmp_path, small_suite, line)
     with (folder / "items.jsonl").open("a") as items:
         items.write(line + "\n")
     result = sinter("gate", PEBBLE, PEBBLE, "--suite", folder, "-o", tmp_path / "r", code=None)
-    assert result.code in (2, 5) and "items.jsonl" in result.err and "line" in result.err
+    assert result.code in (2, 5) and re.search(r"items\.jsonl:\d+", result.err)
 
 
 @pytest.mark.parametrize("text", ["steps: [", "steps: []\nsurprise: 1\n", "- 1", "a: &a [*a, *a]\n", ""])

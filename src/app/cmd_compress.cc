@@ -10,15 +10,16 @@ namespace {
 
 struct Options {
   std::string model, recipe, out;
-  bool fresh = false;
+  bool no_resume = false;
   int threads = 0;
 };
 
 int run(const Options& o) {
   install_interrupt();
   const Recipe recipe = read_recipe(o.recipe);
-  const CompressResult r = compress(
-      o.model, recipe, o.out, {.threads = o.threads, .resume = !o.fresh, .stop = &interrupted()});
+  const CompressResult r =
+      compress(o.model, recipe, o.out,
+               {.threads = o.threads, .resume = !o.no_resume, .stop = &interrupted()});
   const double ratio = static_cast<double>(r.bytes_before) / static_cast<double>(r.bytes_after);
   double worst = 0;
   std::string worst_name;
@@ -68,7 +69,8 @@ std::function<int()> setup(CLI::App& app) {
   app.add_option("-r,--recipe", o->recipe, "A YAML recipe; see recipes/ and docs/recipes.md.")
       ->required();
   app.add_option("-o,--out", o->out, "The directory to write.")->required();
-  app.add_flag("--fresh", o->fresh, "Start over. Default: continue what a killed run left in OUT.");
+  app.add_flag("--no-resume", o->no_resume,
+               "Refuse to continue what a killed run left in OUT. Default: continue it.");
   app.add_option("-t,--threads", o->threads, "Threads; 0 = one per core. Never changes a byte.")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();

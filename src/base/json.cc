@@ -23,6 +23,10 @@ std::string place(std::string_view text, size_t offset) {
 
 template <typename J>
 J parse(std::string_view text, std::string_view where, JsonLimits limits) {
+  // The library takes a NUL for the end of its input, and would not look at what follows.
+  if (const size_t nul = text.find('\0'); nul != std::string_view::npos) {
+    fail(Fault::corrupt, "json-syntax", "{}: {}: a NUL byte is not JSON", where, place(text, nul));
+  }
   std::vector<std::set<std::string, std::less<>>> keys;  // of the objects that are open
   const auto watch = [&](int depth, nlohmann::json::parse_event_t event, J& value) {
     using Event = nlohmann::json::parse_event_t;

@@ -24,6 +24,7 @@ TEST(Json, RefusesWhatItCannotTrust) {
   EXPECT_EQ(code_of(R"({"a":1,"b":1,"c":1,"d":1,"e":1})"), "json-too-large");
   EXPECT_EQ(code_of("\"\xff\""), "json-syntax");
   EXPECT_EQ(code_of("1e999"), "json-syntax");
+  EXPECT_EQ(code_of(std::string_view("{}\0junk", 7)), "json-syntax");
 }
 
 TEST(Json, SaysWhere) {

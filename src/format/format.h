@@ -16,8 +16,8 @@ struct Codec;
 
 struct Format {
   const Codec* codec = nullptr;
-  int32_t group = 0;            // columns that share parameters; 0 = the whole row
-  DType scale = DType::bf16;    // how a scale is stored: bf16, f16 or f32; unused by plain codecs
+  int32_t group = 0;          // columns that share parameters; 0 = the whole row
+  DType scale = DType::bf16;  // how a scale is stored: bf16, f16 or f32; unused by plain codecs
   bool operator==(const Format&) const = default;
 };
 
@@ -28,9 +28,9 @@ Format format_named(std::string_view name);  // throws Error(bad_input, "format-
 // How a row of weights is coded. Integer codecs store row parameters as: one scale per group
 // (Format::scale), then, for codecs with zero points, one uint8 zero point per group.
 struct Codec {
-  const char* name;     // its identity, in files and in kernel tables
-  double bits;          // of one code
-  bool is_plain;        // an element type (f32, f16, bf16): no parameters, nothing to fit
+  const char* name;  // its identity, in files and in kernel tables
+  double bits;       // of one code
+  bool is_plain;     // an element type (f32, f16, bf16): no parameters, nothing to fit
   bool has_zero_point;
   // Requires cols % col_multiple == 0. Byte counts are of one row.
   int64_t (*col_multiple)(const Format&);
@@ -49,8 +49,8 @@ std::span<const Codec* const> codecs();
 // The plain codec of an element type (f32, f16, bf16); null for every other dtype.
 const Codec* plain_codec(DType dtype);
 
-// Throws Error(bad_input, "format-columns") naming `tensor` if a row of `cols` weights does not fill
-// whole groups and whole 32-bit words of this format.
+// Throws Error(bad_input, "format-columns") naming `tensor` if a row of `cols` weights does not
+// fill whole groups and whole 32-bit words of this format.
 void require_columns(const Format& format, int64_t cols, std::string_view tensor);
 
 // A stored matrix [rows, cols], not owned. Row r's codes are at codes + r * row_bytes.

@@ -28,7 +28,6 @@ struct Pair {
 };
 
 std::string percent(double share) { return fmt::format("{:.1f} %", 100 * share); }
-std::string signed_percent(double share) { return fmt::format("{:+.1f} %", 100 * share); }
 std::string plural(int64_t n, const char* one) {
   return fmt::format("{} {}{}", n, one, n == 1 ? "" : "s");
 }
@@ -228,8 +227,8 @@ Check check_success(const Verdict& v, const Policy& policy) {
   }
   const double change = static_cast<double>(t.won - t.lost) / static_cast<double>(t.n);
   const double bound = tango(t.lost, t.won, t.n, 2 * s.confidence - 1).low;
-  c.measured = fmt::format("{} ({} lost, {} won of {}), bound {}", signed_percent(change), t.lost,
-                           t.won, t.n, fmt::format("{:+.2f} %", 100 * bound));
+  c.measured = fmt::format("{:+.2f} % ({} lost, {} won of {}), bound {:+.2f} %", 100 * change,
+                           t.lost, t.won, t.n, 100 * bound);
   const Success answer = success_rule(t.lost, t.won, t.n, s.margin, s.confidence);
   if (answer == Success::kept) {
     c.sentence = fmt::format("A loss above {} is excluded at {:.0f} % confidence.",

@@ -290,7 +290,9 @@ std::string chart_kl(const Report& report) {
     for (const float k : t.kl) all.push_back(std::max(kLow, static_cast<double>(k)));
   }
   if (all.empty()) return "";
-  const Decades axis(kLow, std::max(1.0, *std::max_element(all.begin(), all.end())));
+  std::sort(all.begin(), all.end());
+  const Decades axis(std::max(kLow, percentile(all, 0.02)),
+                     std::max(1.0, *std::max_element(all.begin(), all.end())));
   std::vector<int64_t> bins(kBins);
   for (const double k : all) ++bins[bin_of(axis.part(k), kBins)];
   const double most = round_up(static_cast<double>(*std::max_element(bins.begin(), bins.end())));

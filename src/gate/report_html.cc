@@ -21,6 +21,17 @@ constexpr size_t kMaxAnswerBytes = 12000;
 
 std::string e(std::string_view text) { return escape_markup(text); }
 
+// Prose: a percent sign stays with its number.
+std::string words(std::string_view text) {
+  std::string out;
+  const std::string escaped = escape_markup(text);
+  for (size_t i = 0; i < escaped.size(); ++i) {
+    const bool joined = escaped[i] == ' ' && i + 1 < escaped.size() && escaped[i + 1] == '%';
+    out += joined ? "\xC2\xA0" : escaped.substr(i, 1);
+  }
+  return out;
+}
+
 std::string dot(const char* style) {
   return fmt::format(
       "<svg class=\"dot\" aria-hidden=\"true\" viewBox=\"0 0 10 10\"><circle cx=\"5\" cy=\"5\" "
@@ -67,28 +78,32 @@ std::string identity_line(const Run& run) {
   return line;
 }
 
+// The rules that are not plainly met, each a link to its row.
+std::string chips(const Verdict& v) {
+  std::string out;
+  for (const Finding wanted : {Finding::fail, Finding::inconclusive, Finding::notice}) {
+    for (const Check& c : v.checks) {
+      if (c.finding != wanted) continue;
+      out += fmt::format("<a class=\"{0}\" href=\"#rule-{1}\">{2}{3}</a>", finding_name(c.finding),
+                         e(c.name), wanted == Finding::notice ? "noticed: " : "", e(c.title));
+    }
+  }
+  return out.empty() ? "" : "<div class=\"chips\">" + out + "</div>";
+}
+
 std::string section_verdict(const Report& r) {
   static constexpr const char* kWords[] = {"Pass", "Fail", "Inconclusive"};
   const Verdict& v = r.verdict;
   std::string out = fmt::format(
       "<header><p class=\"kicker\">Gate \xC2\xB7 suite <b>{} {}</b> \xC2\xB7 policy <b>{}</b></p>\n"
-      "<div class=\"banner {}\"><h1>{}{}</h1><p>{}</p></div>\n",
+      "<div class=\"banner {}\"><h1>{}{}</h1><p>{}</p>{}</div>\n",
       e(r.suite.name), e(r.suite.version), e(r.policy.name), outcome_name(v.outcome),
-      icon(v.outcome), kWords[static_cast<size_t>(v.outcome)], e(v.reasons.front()));
+      icon(v.outcome), kWords[static_cast<size_t>(v.outcome)], e(v.reasons.front()), chips(v));
   out += fmt::format(
       "<dl class=\"versus\"><div><dt>{}Baseline</dt><dd>{}<small>{}</small></dd></div>"
       "<div><dt>{}Candidate</dt><dd>{}<small>{}</small></dd></div></dl>\n",
       dot("f-before"), e(subject_name(r.before, "baseline")), e(identity_line(r.before)),
       dot("f-after"), e(subject_name(r.after, "candidate")), e(identity_line(r.after)));
-  std::string reasons;
-  for (const Finding wanted : {Finding::fail, Finding::inconclusive, Finding::notice}) {
-    for (const Check& c : v.checks) {
-      if (c.finding != wanted) continue;
-      reasons += fmt::format("<li class=\"{}\"><b>{}.</b> {}</li>\n", finding_name(c.finding),
-                             e(c.title), e(c.sentence));
-    }
-  }
-  if (!reasons.empty()) out += "<ul class=\"reasons\">\n" + reasons + "</ul>\n";
   return out + "</header>\n";
 }
 
@@ -140,9 +155,10 @@ std::string section_rules(const Report& r) {
     const char* word =
         c.finding == Finding::not_applicable ? "not tested" : finding_name(c.finding);
     out += fmt::format(
-        "<tr><td><span class=\"pill {}\">{}</span></td><th scope=\"row\">{}<br><small "
-        "class=\"why\">{}</small></th><td>{}</td><td>{}</td></tr>\n",
-        style, word, e(c.title), e(c.sentence), e(c.limit), e(c.measured));
+        "<tr id=\"rule-{}\"><td><span class=\"pill {}\">{}</span></td><th scope=\"row\">{}<span "
+        "class=\"why\">{}</span></th><td data-label=\"limit\">{}</td><td "
+        "data-label=\"measured\">{}</td></tr>\n",
+        e(c.name), style, word, e(c.title), words(c.sentence), words(c.limit), words(c.measured));
   }
   return out + "</tbody></table></div></section>\n";
 }
@@ -153,7 +169,8 @@ std::string domain_rows(const std::vector<Tally>& list, int64_t most, double alp
     const double n = std::max<double>(1, static_cast<double>(t.n));
     const std::string p = fmt::format("{:.2g}", t.p_worse);
     const size_t slash = t.name.find('/');
-    const std::string name = slash == std::string::npos ? t.name : t.name.substr(slash + 1);
+    std::string name = slash == std::string::npos ? t.name : t.name.substr(slash + 1);
+    std::replace(name.begin(), name.end(), '_', ' ');
     out += fmt::format(
         "<div class=\"name\">{}<small>{} items{}</small></div><div>{}</div><div "
         "class=\"pc\"><span>{}"
@@ -188,8 +205,8 @@ std::string section_domains(const Report& r) {
          domain_rows(v.domains, most(v.domains), r.policy.domains.alpha) + "</div></div>\n";
   if (v.behaviours.size() > v.domains.size()) {
     out += fmt::format(
-        "<details class=\"flip\"><summary><span></span><b>{} behaviours, one by one</b><span "
-        "class=\"meta\"></span></summary><div class=\"body\"><div "
+        "<details class=\"flip more\"><summary><b>{} behaviours, one by one</b></summary><div "
+        "class=\"body\"><div "
         "class=\"domains\">{}{}</div></div>"
         "</details>\n",
         v.behaviours.size(), head,
@@ -405,7 +422,7 @@ std::string section_costs(const Report& r) {
 std::string section_origin(const Report& r) {
   const Json suite = r.before.header.at("suite");
   std::string out = "<section><h2>What these items can tell</h2><p class=\"lead\">" +
-                    e(r.verdict.power) + "</p></section>\n";
+                    words(r.verdict.power) + "</p></section>\n";
   out += "<section><h2>Where this comes from</h2><div class=\"panel pad\"><dl class=\"facts\">\n";
   const auto fact = [&](const std::string& name, const std::string& value, bool code) {
     out += fmt::format("<dt>{}</dt><dd>{}{}{}</dd>\n", e(name), code ? "<code>" : "", e(value),

@@ -44,11 +44,10 @@ section { margin-top: 56px; }
 .banner.pass { background: var(--pass-bg); } .banner.pass h1 { color: var(--pass); }
 .banner.fail { background: var(--fail-bg); } .banner.fail h1 { color: var(--fail); }
 .banner.inconclusive { background: var(--open-bg); } .banner.inconclusive h1 { color: var(--open); }
-.reasons { margin: 18px 0 0; padding: 0; list-style: none; max-width: 78ch; }
-.reasons li { padding-left: 20px; position: relative; margin-top: 6px; }
-.reasons li::before { content: ""; position: absolute; left: 3px; top: 9px; width: 6px; height: 6px; border-radius: 3px; background: var(--soft); }
-.reasons li.fail::before { background: var(--fail); }
-.reasons li.inconclusive::before, .reasons li.notice::before { background: var(--open); }
+.chips { display: flex; flex-wrap: wrap; gap: 8px; margin-top: 18px; }
+.chips a { text-decoration: none; font-size: 13px; line-height: 26px; padding: 0 11px; border-radius: 13px; background: var(--card); color: var(--ink); }
+.chips a:hover { text-decoration: underline; }
+.chips a.fail { color: var(--fail); } .chips a.notice, .chips a.inconclusive { color: var(--open); }
 .versus { display: grid; grid-template-columns: 1fr 1fr; gap: 0 40px; margin-top: 22px; }
 .versus dt { color: var(--soft); font-size: 13px; display: flex; gap: 8px; align-items: center; }
 .versus dd { font-weight: 600; overflow-wrap: anywhere; }
@@ -68,8 +67,9 @@ tbody tr:last-child > * { border-bottom: 0; }
 td.n, th.n { text-align: right; white-space: nowrap; }
 tbody th { font-weight: 500; color: var(--ink); font-size: 15px; }
 td small { color: var(--soft); font-size: 13px; display: block; line-height: 1.45; margin-top: 2px; }
+.rules .why { display: block; color: var(--soft); font-weight: 400; font-size: 13px; line-height: 1.45; margin-top: 2px; }
 .rules td:nth-child(4), .rules td:nth-child(3) { color: var(--soft); font-size: 14px; }
-.pill { display: inline-block; font-size: 12px; line-height: 20px; padding: 0 9px; border-radius: 10px; font-weight: 600; white-space: nowrap; background: var(--faint); color: var(--soft); }
+.pill { display: inline-block; justify-self: start; font-size: 12px; line-height: 20px; padding: 0 9px; border-radius: 10px; font-weight: 600; white-space: nowrap; background: var(--faint); color: var(--soft); }
 .pill.pass { background: var(--pass-bg); color: var(--pass); }
 .pill.fail, .pill.lost { background: var(--fail-bg); color: var(--fail); }
 .pill.notice, .pill.inconclusive { background: var(--open-bg); color: var(--open); }
@@ -96,19 +96,23 @@ svg text { font: 12px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans",
 .f-before { fill: var(--before); } .f-after { fill: var(--after); } .f-lost { fill: var(--lost); }
 .f-won { fill: var(--won); } .f-track { fill: var(--faint); }
 .s-lost { stroke: var(--lost); } .s-open { stroke: var(--open); } .s-soft { stroke: var(--soft); }
-.t-ink { fill: var(--ink); } .t-lost { fill: var(--lost); font-weight: 600; } .t-won { fill: var(--won); font-weight: 600; } .t-open { fill: var(--open); }
+.t-ink { fill: var(--ink); } .t-lost { fill: var(--lost); font-weight: 600; } .t-won { fill: var(--won); font-weight: 600; } .t-open { fill: var(--open); paint-order: stroke; stroke: var(--card); stroke-width: 4px; stroke-linejoin: round; }
 .filter { display: flex; flex-wrap: wrap; gap: 10px; align-items: center; margin-top: 18px; }
 .filter input, .filter select { font: inherit; font-size: 14px; color: var(--ink); background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: 7px 11px; }
 .filter input { flex: 1 1 220px; min-width: 0; }
 .filter output { color: var(--soft); font-size: 13px; }
 :focus-visible { outline: 2px solid var(--after); outline-offset: 2px; }
 .flip { background: var(--card); border: 1px solid var(--line); border-radius: 12px; margin-top: 12px; overflow: hidden; }
-.flip summary { padding: 14px 24px; cursor: pointer; display: grid; grid-template-columns: 52px minmax(0, 1fr) auto; gap: 14px; align-items: baseline; list-style: none; }
+.flip summary { padding: 14px 24px; cursor: pointer; display: grid; grid-template-columns: 52px minmax(0, 1fr) auto; gap: 14px; align-items: baseline; list-style: none; position: relative; }
+.flip summary::after { content: ""; position: absolute; right: 24px; bottom: 19px; width: 7px; height: 7px; border: solid var(--soft); border-width: 0 1.5px 1.5px 0; transform: rotate(45deg); }
+.flip[open] summary::after { transform: rotate(-135deg); bottom: 15px; }
 .flip summary::-webkit-details-marker { display: none; }
 .flip summary b { font-weight: 600; overflow-wrap: anywhere; }
 .flip summary .why { color: var(--soft); font-size: 14px; display: block; overflow-wrap: anywhere; }
 .flip summary .meta { color: var(--soft); font-size: 13px; text-align: right; white-space: nowrap; }
 .flip .body { padding: 0 24px 22px; }
+.flip .body > .label:first-child { margin-top: 2px; }
+.flip.more summary { grid-template-columns: 1fr; } .flip.more .body { padding-top: 8px; }
 .label { color: var(--soft); font-size: 13px; margin: 14px 0 5px; display: flex; gap: 8px; align-items: center; }
 pre { font: 13px/1.55 ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; white-space: pre-wrap; overflow-wrap: anywhere; unicode-bidi: isolate; background: var(--faint); border-radius: 8px; padding: 11px 14px; max-height: 340px; overflow: auto; }
 .answers { display: grid; grid-template-columns: 1fr 1fr; gap: 0 18px; } .answers > div { min-width: 0; }
@@ -123,12 +127,12 @@ code { font: 13px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mo
   main { padding: 24px 16px 48px; } section { margin-top: 44px; }
   .banner { padding: 22px 20px; } .banner h1 { font-size: 32px; } .banner p { font-size: 16px; }
   .tiles { grid-template-columns: 1fr 1fr; } .pair, .answers, .versus { grid-template-columns: minmax(0, 1fr); }
-  .versus dd + dt { margin-top: 12px; } .pad { padding: 18px 16px; } figcaption { min-height: 0; }
+  .versus > div + div { margin-top: 12px; } .tile:last-child { grid-column: 1 / -1; } svg.plot text { font-size: 17px; } .pad { padding: 18px 16px; } figcaption { min-height: 0; }
   .domains { grid-template-columns: minmax(0, 1fr) 54px; gap: 5px 12px; } .domains .head, .domains .p { display: none; }
   .domains .name { grid-column: 1 / -1; margin-top: 14px; } .domains .name small { display: inline; margin-left: 8px; }
   .domains .flips { grid-column: 1 / -1; }
   .rules thead { display: none; } .rules tr { display: block; padding: 12px 0; border-bottom: 1px solid var(--line); }
-  .rules tr:last-child { border-bottom: 0; } .rules td, .rules tbody th { display: block; border: 0; padding: 2px 16px !important; }
+  .rules tr:last-child { border-bottom: 0; } .rules td[data-label]::before { content: attr(data-label) ": "; } .rules td, .rules tbody th { display: block; border: 0; padding: 2px 16px !important; }
   .scroll { overflow-x: auto; } .flip summary { padding: 13px 16px; grid-template-columns: 52px minmax(0, 1fr); }
   .flip summary .meta { grid-column: 2; text-align: left; white-space: normal; } .flip .body { padding: 0 16px 18px; }
   .facts { grid-template-columns: minmax(0, 1fr); gap: 0; } .facts dd { margin-bottom: 10px; }
@@ -143,7 +147,7 @@ code { font: 13px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mo
 
 const char* const kReportScript = R"js(
 (() => {
-  const flips = [...document.querySelectorAll('.flip')];
+  const flips = [...document.querySelectorAll('.flip[data-side]')];
   const side = document.getElementById('side');
   const domain = document.getElementById('domain');
   const words = document.getElementById('words');

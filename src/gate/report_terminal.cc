@@ -49,7 +49,7 @@ std::string plain(const std::string& text) {
   return out;
 }
 
-// Words on lines of at most `width`, all but the first indented.
+// Words on lines of at most `width` beyond the indent that all but the first get.
 std::string wrapped(const std::string& text, size_t width, const std::string& indent) {
   std::string out;
   size_t column = 0;
@@ -58,7 +58,7 @@ std::string wrapped(const std::string& text, size_t width, const std::string& in
     const size_t length = end - i;
     if (column > 0 && column + 1 + length > width) {
       out += "\n" + indent;
-      column = indent.size();
+      column = 0;
     } else if (column > 0) {
       out += ' ';
       ++column;

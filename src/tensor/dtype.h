@@ -9,7 +9,20 @@
 namespace sinter {
 
 // The element types that safetensors names and Sinter can meet.
-enum class DType : uint8_t { f64, f32, f16, bf16, f8_e4m3, f8_e5m2, i64, i32, i16, i8, u8, boolean };
+enum class DType : uint8_t {
+  f64,
+  f32,
+  f16,
+  bf16,
+  f8_e4m3,
+  f8_e5m2,
+  i64,
+  i32,
+  i16,
+  i8,
+  u8,
+  boolean
+};
 
 struct DTypeTraits {
   DType dtype;
@@ -29,7 +42,7 @@ inline uint16_t f32_to_bf16(float x) {
   return static_cast<uint16_t>((u + 0x7FFF + ((u >> 16) & 1)) >> 16);
 }
 
-float f16_to_f32(uint16_t x);      // IEEE 754 binary16
-uint16_t f32_to_f16(float x);      // round to nearest even, overflow to infinity
+float f16_to_f32(uint16_t x);  // IEEE 754 binary16
+uint16_t f32_to_f16(float x);  // round to nearest even, overflow to infinity
 
 }  // namespace sinter

@@ -22,7 +22,9 @@ struct Model {
     for (const char c : letters) EXPECT_TRUE(vocabulary.add(std::string(1, c), next++));
     EXPECT_TRUE(vocabulary.add("\u2581", next++));
     for (const auto& [a, b] : merges) {
-      if (vocabulary.find(a + b) < 0) EXPECT_TRUE(vocabulary.add(a + b, next++));
+      if (vocabulary.find(a + b) < 0) {
+        EXPECT_TRUE(vocabulary.add(a + b, next++));
+      }
     }
     std::vector<Bpe::Parts> parts;
     for (const auto& [a, b] : merges) parts.emplace_back(a, b);
@@ -127,7 +129,7 @@ TEST(Bpe, UnknownCharacters) {
     return Model("uab", {{"a", "b"}}, options).encode(word);
   };
   EXPECT_EQ(encode({}, "abzza"), (std::vector<Token>{4, 0, 0, 1}));
-  EXPECT_EQ(encode({.fuse_unk = true}, "abzza"), (std::vector<Token>{4, 0, 1}));
+  EXPECT_EQ(encode({.unk_token = "u", .fuse_unk = true}, "abzza"), (std::vector<Token>{4, 0, 1}));
   EXPECT_EQ(encode({.unk_token = "-"}, "azzb"), (std::vector<Token>{4}));  // dropped, then merged
   try {
     Model("ab", {}, {.unk_token = "<unk>"}).encode("az");
@@ -142,8 +144,8 @@ TEST(Bpe, MegabytesWithoutABreakTakeNoTime) {
   Merges merges;
   for (std::string a = "a"; a.size() <= 4096; a += a) merges.emplace_back(a, a);
   const Model model("a", merges);
-  const std::string word(1 << 20, 'a');
-  EXPECT_EQ(model.encode(word).size(), (1u << 20) / 8192);
+  const std::string word(1 << 18, 'a');
+  EXPECT_EQ(model.encode(word).size(), (1u << 18) / 8192);
 }
 
 TEST(Vocabulary, KeepsSpellingsAndIdsApart) {

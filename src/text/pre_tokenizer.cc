@@ -165,8 +165,9 @@ class PrefixSpace : public PreTokenizer {
       out.list.push_back(piece);
       return;
     }
-    out.owned.push_back(" " + std::string(piece.text));
-    out.list.push_back({out.owned.back(), piece.at_start});
+    std::string& text = out.owned.emplace_back(1, ' ');
+    text += piece.text;
+    out.list.push_back({text, piece.at_start});
   }
 };
 

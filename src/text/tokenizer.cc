@@ -22,7 +22,7 @@
 namespace sinter {
 namespace {
 
-constexpr size_t kMaxTextBytes = size_t{1} << 30;
+constexpr size_t kMaxTextBytes = size_t{1} << 28;
 constexpr size_t kMaxAddedTokenBytes = 1024;  // bounds what matching costs at one place
 constexpr size_t kMaxAddedTokens = 1 << 17;
 constexpr size_t kKeptTextBytes = 1 << 20;  // after a longer text the memory goes back

@@ -82,24 +82,30 @@ TEST(Tokenizer, MinimalHandTest) {
 TEST(Tokenizer, Gpt2AddedTokens) {  // V3.1
   const std::string path = shared("tokenizers/gpt2/tokenizer.hf.json");
   NEED_FILE(path);
-  Json j = read_json_file(path, {.max_keys = 1 << 20});
+  const std::string file = read_file(path);
+  const auto plain = Tokenizer::parse(file, path);
   const auto pieces = [&](const Json& tokens, bool prefix, const std::string& text) {
-    Json changed = j;
+    std::string more;
     Token next = 50257;
     for (Json token : tokens) {
-      token["id"] = next;
-      const auto& vocab = j["model"]["vocab"];
-      if (const auto it = vocab.find(token["content"].get<std::string>()); it != vocab.end()) {
-        token["id"] = *it;
-      } else {
-        ++next;
-      }
-      changed["added_tokens"].push_back(token);
+      const std::optional<Token> known = plain->token_id(token["content"].get<std::string>());
+      token["id"] = known ? *known : next++;
+      more += "," + token.dump();
     }
-    changed["pre_tokenizer"]["add_prefix_space"] = prefix;
-    const auto t = Tokenizer::parse(changed.dump(), "test");
+    std::string json = file;
+    const size_t end = json.find(']', json.find("\"added_tokens\""));
+    json.insert(end, more);
+    if (prefix) {
+      const std::string_view off = "\"add_prefix_space\":";
+      const size_t at = json.find("false", json.find(off));
+      json = json.substr(0, at) + "true" + json.substr(at + 5);
+    }
+    const auto t = Tokenizer::parse(json, "test");
     std::string out;
-    for (const Token id : t->encode(text)) out += (out.empty() ? "" : "|") + t->token_text(id);
+    for (const Token id : t->encode(text)) {
+      if (!out.empty()) out += '|';
+      out += t->token_text(id);
+    }
     return out;
   };
   const Json on = true;
@@ -293,14 +299,14 @@ TEST(Tokenizer, FuzzedFilesGiveErrorsOnly) {
   int loaded = 0;
   for (uint64_t seed = 0; const std::string& original : seeds()) {
     ASSERT_EQ(error_of(original), "none");
-    for (uint64_t i = 0; i < 1500; ++i) {
+    for (uint64_t i = 0; i < 700; ++i) {
       const auto draw = [&](uint64_t n, uint64_t k) {
         return static_cast<size_t>(random_bits(seed, i, k) % n);
       };
       std::string json = original;
       for (uint64_t k = 0; k <= draw(3, 0); ++k) {
         const size_t at = draw(json.size(), 10 * k + 1), n = draw(12, 10 * k + 2);
-        switch (draw(4, 10 * k + 3)) {
+        switch (draw(12, 10 * k + 3)) {
           case 0:
             json[at] = static_cast<char>(draw(256, 10 * k + 4));
             break;
@@ -310,10 +316,15 @@ TEST(Tokenizer, FuzzedFilesGiveErrorsOnly) {
           case 2:
             json.insert(at, json.substr(draw(json.size(), 10 * k + 5), n));
             break;
-          default:
+          case 3:
             json[at] = "\"{}[],:\\0129au "[draw(15, 10 * k + 6)];
+            break;
+          default:  // leaves the JSON well formed more often than not
+            if (const char c = json[at]; (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z')) {
+              json[at] = static_cast<char>(c ^ static_cast<char>(1 + draw(7, 10 * k + 7)));
+            }
         }
-        if (json.empty()) json = " ";
+        if (json.empty()) json.assign(1, ' ');
       }
       if (draw(20, 99) == 0) json.resize(draw(json.size(), 98));
       try {
@@ -330,7 +341,7 @@ TEST(Tokenizer, FuzzedFilesGiveErrorsOnly) {
     }
     ++seed;
   }
-  EXPECT_GT(loaded, 300);  // or the fuzz would only ever test the JSON reader
+  EXPECT_GT(loaded, 150);  // or the fuzz would only ever test the JSON reader
 }
 
 TEST(Tokenizer, FuzzedTextEncodesAndStreams) {

@@ -32,7 +32,7 @@ def passes(scorer, answer, reference):
             found = re.findall(r"-?\d+(?:\.\d+)?", answer)
             return bool(found) and float(found[-1]) == float(scorer["value"])
         if kind == "program":
-            return answer.splitlines()[-1].removeprefix("out:").strip() == scorer["output"]
+            return answer.splitlines()[-1].strip() == scorer["output"]
         if kind == "json_schema":
             got = json.loads(answer)
             return got == scorer["expected"] and [type(got[k]) for k in got] == [type(scorer["expected"][k]) for k in got]

@@ -192,7 +192,7 @@ def program(rng, split, rung=None):
     trace.append(f"print {out}:{env[out]}\nout: {env[out]}")
     user = rng.choice(PROG_ASK) + "\n" + "\n".join(lines)
     return item("program", rung, user, "\n".join(trace), key="\n".join(lines), tags=[f"{len(lines)}-lines"] + (["branch"] if "if" in shape else []),
-                scorer={"type": "program", "output": str(env[out])}, short="prog")
+                scorer={"type": "program", "output": f"out: {env[out]}"}, short="prog")
 
 
 # ---------------------------------------------------------------- JSON extraction
@@ -446,7 +446,7 @@ def prose(rng, split, rung=None):
     t, lines = paragraph(rng, rng.randint(2, 5))
     user = rng.choice(["Write about the {p}.", "Tell a story about the {p}.", "Describe the {p} with {w} and the {a}.", "A short text on the {p}, please."])
     user = user.replace("{p}", t["place"]).replace("{w}", t["who"]).replace("{a}", t["animal"])
-    return item("prose", "easy", user, " ".join(lines), key=" ".join(lines), scorer={"type": "likelihood"}, tags=["prose"], short="prose")
+    return item("prose", "easy", user, " ".join(lines), key=" ".join(lines), scorer={"type": "likelihood", "max_nll_per_token": 1.2}, tags=["prose"], short="prose")
 
 
 # ---------------------------------------------------------------- needles
@@ -724,6 +724,8 @@ COPYING = ("json_extraction", "tool_call", "xml", "format", "echo")
 def make(name, rng, split, rung=None):
     """One item of the split. Content that hashes into the other split is thrown away."""
     f = FAMILIES[name][0]
+    if split == "held":
+        rung = rung or rung_of(rng)
     while True:
         unseen["share"] = UNSEEN[rung] if split == "held" and name in COPYING else 1.0
         it = f(rng, split, rung)

@@ -26,7 +26,6 @@ class Rows:
 
     def __init__(self, folder, kind, at=0):
         self.folder, self.kind, self.at, self.open, self.z = folder, kind, at, -1, None
-        self.base = 0
         self.shard = 0
 
     def state(self):
@@ -40,6 +39,8 @@ class Rows:
         while n > 0:
             if self.open != self.shard:
                 path = os.path.join(self.folder, f"{self.kind}-{self.shard:04d}.npz")
+                if not os.path.exists(path):
+                    print("waiting for", path, flush=True)
                 while not os.path.exists(path):
                     time.sleep(2)
                 z = np.load(path)
