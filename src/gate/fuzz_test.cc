@@ -143,7 +143,7 @@ TEST(Fuzz, Journals) {
       "\n";
   Policy quick;
   quick.bootstrap.resamples = 100;
-  fuzz({run, text}, 1500, [&](const std::string& input) {
+  fuzz({run, text}, 300, [&](const std::string& input) {
     {
       std::FILE* file = std::fopen(path.c_str(), "wb");
       ASSERT_NE(file, nullptr);

@@ -54,6 +54,7 @@ class GateFolder : public testing::Test {
     write_file_atomically(folder_ + "/suite/texts.jsonl",
                           "{\"id\": \"t0\", \"text\": \"some words\"}\n"
                           "{\"id\": \"t1\", \"text\": \"and some more words\"}\n");
+    write_file_atomically(folder_ + "/policy.yaml", "bootstrap: {resamples: 100}\n");
     write_file_atomically(folder_ + "/suite/suite.json",
                           R"({"name": "fake", "version": "1", "domains": ["logic", "schema"],
                               "items": ["items.jsonl"], "texts": "texts.jsonl"})");
@@ -68,7 +69,7 @@ class GateFolder : public testing::Test {
 
   GateOptions options(const std::string& name, bool resume = false, size_t batch = 0) const {
     return {.suite = folder_ + "/suite",
-            .policy = "",
+            .policy = folder_ + "/policy.yaml",
             .report = folder_ + "/" + name,
             .resume = resume,
             .batch_items = batch};
@@ -115,7 +116,7 @@ TEST_F(GateFolder, AgainstItselfNothingDiffers) {
 TEST_F(GateFolder, DiedAnywhereAndResumedLeavesTheSameBytes) {
   run_gate(options("whole"), baseline_, candidate_);
   int kills = 0;
-  for (int after : {0, 1, 100, 287, 288, 300, 600}) {
+  for (int after : {0, 100, 288, 600}) {
     for (const bool second : {false, true}) {
       const std::string name = "cut" + std::to_string(kills++);
       FakeSubject a = baseline_;

@@ -42,7 +42,14 @@ void lose(Run& run, size_t i) {
   run.results[i].score.score = 0;
 }
 
-Verdict verdict(const Run& before, const Run& after, const Policy& policy = {}) {
+// The envelope, with fewer resamples than a real verdict draws.
+Policy quick() {
+  Policy policy;
+  policy.bootstrap.resamples = 200;
+  return policy;
+}
+
+Verdict verdict(const Run& before, const Run& after, const Policy& policy = quick()) {
   return judge(before, after, {}, {}, policy);
 }
 
@@ -217,7 +224,7 @@ TEST(Judge, AnotherEngineNeedsLeave) {
   sinter::Run after = before;
   after.header = header("avx512");
   EXPECT_EQ(verdict(before, after).outcome, Outcome::inconclusive);
-  Policy policy;
+  Policy policy = quick();
   policy.run.allow_different_engines = true;
   const Verdict v = verdict(before, after, policy);
   EXPECT_EQ(v.outcome, Outcome::pass);
@@ -229,7 +236,7 @@ TEST(Judge, TextAndCostLimits) {
   TextRun texts;
   texts.results = {{"t", "", std::vector<float>(100, 0.01f), 97, 50, 51}};
   Costs costs{{{"fixed", {{"weight_bytes", 1000}}}}, {{"fixed", {{"weight_bytes", 700}}}}};
-  Policy policy;
+  Policy policy = quick();
   policy.text.max_mean_kl = 0.02;
   policy.costs = {{"weight_bytes", 0.75, std::nullopt}};
   Verdict v = judge(run, run, texts, costs, policy);
@@ -259,10 +266,9 @@ TEST(Judge, RunsOfDifferentSuitesDoNotCompare) {
 // of the runs, all rules of the envelope that are statistical taken together.
 TEST(Judge, ChurnAloneRarelyFails) {
   const sinter::Run clean = passing(600);
-  Policy policy;
-  policy.bootstrap.resamples = 100;
+  Policy policy = quick();
   int fails = 0;
-  constexpr int kRuns = 400;
+  constexpr int kRuns = 150;
   for (int run = 0; run < kRuns; ++run) {
     sinter::Run before = clean;
     sinter::Run after = clean;

@@ -124,7 +124,8 @@ std::string report_terminal(const Report& report, bool colours, int width) {
     if (!before.score.pass || after.score.pass) continue;
     if (shown == 0) out += "\n  lost\n";
     if (++shown > kMaxItems) continue;
-    const std::string head = "  " + plain(before.id) + (before.critical ? " (critical)" : "");
+    const std::string head =
+        fmt::format("  {}{}", plain(before.id), before.critical ? " (critical)" : "");
     const std::string detail = plain(after.score.detail);
     const size_t room = columns > head.size() + 12 ? columns - head.size() - 2 : 10;
     out += head + "  " + paint("2", shorten(detail, room)) + "\n";
@@ -135,7 +136,7 @@ std::string report_terminal(const Report& report, bool colours, int width) {
         fmt::format("\n  did not run: {}{}\n", plain(v.errored.front()),
                     v.errored.size() > 1 ? fmt::format(" and {} more", v.errored.size() - 1) : "");
   }
-  out += "\n" + wrapped(v.power, columns, "") + "\n";
+  out += fmt::format("\n{}\n", wrapped(v.power, columns, ""));
   return out;
 }
 

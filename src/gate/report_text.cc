@@ -137,7 +137,7 @@ std::string prompt_text(const Item& item) {
     for (const Json& tool : item.tools) {
       const auto function = tool.is_object() ? tool.find("function") : tool.end();
       const bool named = tool.is_object() && function != tool.end() && function->is_object();
-      text += " " + (named ? function->value("name", "?") : "?");
+      text += fmt::format(" {}", named ? function->value("name", "?") : "?");
     }
   }
   return text;

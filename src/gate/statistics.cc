@@ -80,6 +80,53 @@ double sorted_percentile(std::span<const double> sorted, double q) {
   return sorted[below] + part * (sorted[below + 1] - sorted[below]);
 }
 
+// For one count of won items: how likely it is, and from which counts of lost ones the rule no
+// longer says kept, and says lost.
+struct AnswerRow {
+  int64_t won;
+  double weight;
+  int64_t unclear_from;
+  int64_t lost_from;
+};
+
+// Both counts only rise with `won`, so each row goes on where the one before stopped.
+std::vector<AnswerRow> answer_table(int64_t n, double churn, double margin, double confidence) {
+  const double p_won = std::clamp(churn, 0.0, 1.0);
+  std::vector<AnswerRow> table;
+  int64_t unclear_from = 0;
+  int64_t lost_from = 0;
+  for (int64_t won = 0; won <= n; ++won) {
+    const double weight = binomial_pmf(won, n, p_won);
+    if (weight < 1e-12) {
+      if (static_cast<double>(won) > p_won * static_cast<double>(n)) break;
+      continue;
+    }
+    const auto answer = [&](int64_t lost) {
+      return success_rule(lost, won, n, margin, confidence);
+    };
+    while (unclear_from <= n - won && answer(unclear_from) == Success::kept) ++unclear_from;
+    lost_from = std::max(lost_from, unclear_from);
+    while (lost_from <= n - won && answer(lost_from) != Success::lost) ++lost_from;
+    table.push_back({won, weight, unclear_from, lost_from});
+  }
+  return table;
+}
+
+OperatingPoint point_of(const std::vector<AnswerRow>& table, int64_t n, double churn, double loss) {
+  const double p_won = std::clamp(churn, 0.0, 1.0);
+  const double p_lost = std::clamp(churn + loss, 0.0, 1 - p_won);
+  const double p = p_won >= 1 ? 0 : std::min(1.0, p_lost / (1 - p_won));
+  OperatingPoint point;
+  for (const AnswerRow& row : table) {
+    const double kept = binomial_cdf(row.unclear_from - 1, n - row.won, p);
+    const double not_lost = binomial_cdf(row.lost_from - 1, n - row.won, p);
+    point.kept += row.weight * kept;
+    point.unclear += row.weight * std::max(0.0, not_lost - kept);
+    point.lost += row.weight * std::max(0.0, 1 - not_lost);
+  }
+  return point;
+}
+
 }  // namespace
 
 // Acklam's rational approximation, then one step of Halley's method on erfc: exact to rounding.
@@ -240,50 +287,19 @@ Success success_rule(int64_t lost, int64_t won, int64_t n, double margin, double
 
 OperatingPoint operating_point(int64_t n, double churn, double loss, double margin,
                                double confidence) {
-  OperatingPoint point;
   if (n == 0) return {0, 0, 1};
-  const double p_won = std::clamp(churn, 0.0, 1.0);
-  const double p_lost = std::clamp(churn + loss, 0.0, 1 - p_won);
-  // The rule is monotone in `lost`: kept up to one count, lost from another on.
-  const auto first = [&](int64_t won, int64_t from, auto&& holds) {
-    int64_t low = from;
-    int64_t high = n - won + 1;
-    while (low < high) {
-      const int64_t middle = low + (high - low) / 2;
-      if (holds(success_rule(middle, won, n, margin, confidence))) {
-        high = middle;
-      } else {
-        low = middle + 1;
-      }
-    }
-    return low;
-  };
-  for (int64_t won = 0; won <= n; ++won) {
-    const double weight = binomial_pmf(won, n, p_won);
-    if (weight < 1e-12) {
-      if (static_cast<double>(won) > p_won * static_cast<double>(n)) break;
-      continue;
-    }
-    const int64_t unclear_from = first(won, 0, [](Success s) { return s != Success::kept; });
-    const int64_t lost_from =
-        first(won, unclear_from, [](Success s) { return s == Success::lost; });
-    const double p = p_won >= 1 ? 0 : std::min(1.0, p_lost / (1 - p_won));
-    const double kept = binomial_cdf(unclear_from - 1, n - won, p);
-    const double not_lost = binomial_cdf(lost_from - 1, n - won, p);
-    point.kept += weight * kept;
-    point.unclear += weight * std::max(0.0, not_lost - kept);
-    point.lost += weight * std::max(0.0, 1 - not_lost);
-  }
-  return point;
+  return point_of(answer_table(n, churn, margin, confidence), n, churn, loss);
 }
 
 double detectable_loss(int64_t n, double churn, double margin, double confidence, double power) {
-  if (n == 0 || operating_point(n, churn, 1, margin, confidence).lost < power) return 1;
+  if (n == 0) return 1;
+  const std::vector<AnswerRow> table = answer_table(n, churn, margin, confidence);
+  if (point_of(table, n, churn, 1).lost < power) return 1;
   double low = 0;
   double high = 1;
   while (high - low > 5e-5) {
     const double middle = (low + high) / 2;
-    (operating_point(n, churn, middle, margin, confidence).lost >= power ? high : low) = middle;
+    (point_of(table, n, churn, middle).lost >= power ? high : low) = middle;
   }
   return high;
 }
