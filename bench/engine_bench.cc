@@ -1,5 +1,5 @@
-// Speed of the engine on one model, beside the limits of the hardware measured in the same run: plain
-// memory read, and peak float32 multiply-adds through the same tile kernel.
+// Speed of the engine on one model, beside the limits of the hardware measured in the same run:
+// plain memory read, and peak float32 multiply-adds through the same tile kernel.
 //     engine_bench MODEL [threads]
 // One line of JSON per case: {case, tokens_per_s, GB_per_s of weights, GFLOP_per_s}.
 #include <fmt/format.h>
@@ -65,10 +65,11 @@ void run_case(Decoder& model, const char* name, int n_sequences, int n_prompt, i
   });
   const double tokens = n_sequences * (n_new > 1 ? n_new : n_prompt);
   const double steps = n_new > 1 ? n_new : 1;
-  fmt::print("{{\"case\":\"{}\",\"tokens_per_s\":{:.1f},\"weights_GB_per_s\":{:.2f},"
-             "\"GFLOP_per_s\":{:.1f}}}\n",
-             name, tokens / s, static_cast<double>(model.bytes_per_token()) * steps / s / 1e9,
-             2 * static_cast<double>(model.config().parameters()) * tokens / s / 1e9);
+  fmt::print(
+      "{{\"case\":\"{}\",\"tokens_per_s\":{:.1f},\"weights_GB_per_s\":{:.2f},"
+      "\"GFLOP_per_s\":{:.1f}}}\n",
+      name, tokens / s, static_cast<double>(model.bytes_per_token()) * steps / s / 1e9,
+      2 * static_cast<double>(model.config().parameters()) * tokens / s / 1e9);
 }
 
 int bench(const std::string& directory, int threads) {

@@ -109,7 +109,8 @@ MappedFile::~MappedFile() {
 }
 
 void MappedFile::forget(std::span<const std::byte> part) const {
-  SINTER_CHECK(part.empty() || (part.data() >= data_ && part.data() + part.size() <= data_ + size_));
+  SINTER_CHECK(part.empty() ||
+               (part.data() >= data_ && part.data() + part.size() <= data_ + size_));
   const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
   const uintptr_t begin = (reinterpret_cast<uintptr_t>(part.data()) + page - 1) / page * page;
   const uintptr_t end = reinterpret_cast<uintptr_t>(part.data() + part.size()) / page * page;

@@ -90,10 +90,11 @@ std::string Chat::render(const Conversation& c) const {
   const bool tools = c.tools.is_array() && !c.tools.empty() && !tool_template_.empty();
   const std::string& source = tools ? tool_template_ : default_template_;
   if (source.empty()) {
-    fail(Fault::not_found, "template-missing",
-         "{}: expected a chat template in tokenizer_config.json or chat_template.jinja, found none; "
-         "this may be a base model: give it plain text (sinter run --raw)",
-         directory_);
+    fail(
+        Fault::not_found, "template-missing",
+        "{}: expected a chat template in tokenizer_config.json or chat_template.jinja, found none; "
+        "this may be a base model: give it plain text (sinter run --raw)",
+        directory_);
   }
   std::unique_ptr<const ChatTemplate>& parsed = tools ? parsed_tool_ : parsed_default_;
   if (!parsed) parsed = ChatTemplate::parse(source, directory_ + "/chat_template");

@@ -14,16 +14,16 @@
 namespace sinter {
 
 struct Conversation {
-  Json messages;                     // array of {role, content, ...}
-  Json tools;                        // array or null
-  Json extra;                        // further template variables: object or null
+  Json messages;  // array of {role, content, ...}
+  Json tools;     // array or null
+  Json extra;     // further template variables: object or null
   bool add_generation_prompt = true;
 };
 
 class Chat {
  public:
-  // Reads tokenizer.json, tokenizer_config.json, chat_template.jinja, generation_config.json and the
-  // stop ids of config.json; all but the first may be missing. Throws Error naming the file.
+  // Reads tokenizer.json, tokenizer_config.json, chat_template.jinja, generation_config.json and
+  // the stop ids of config.json; all but the first may be missing. Throws Error naming the file.
   static std::shared_ptr<const Chat> load(const std::string& directory);
 
   const Tokenizer& tokenizer() const { return *tokenizer_; }

@@ -31,9 +31,9 @@ class Tokenizer {
   // Invalid UTF-8 comes out as U+FFFD. Throws Error(bad_input) on an id outside the vocabulary.
   virtual std::string decode(std::span<const Token> ids, bool skip_special = false) const = 0;
 
-  virtual int32_t vocab_size() const = 0;  // largest id + 1
+  virtual int32_t vocab_size() const = 0;                                     // largest id + 1
   virtual std::optional<Token> token_id(std::string_view content) const = 0;  // exact spelling
-  virtual std::string token_text(Token id) const = 0;  // as spelled in the file
+  virtual std::string token_text(Token id) const = 0;   // as spelled in the file
   virtual std::string token_bytes(Token id) const = 0;  // what the token stands for, raw bytes
   virtual bool is_special(Token id) const = 0;
 

@@ -153,6 +153,15 @@ std::vector<int32_t> read_sliding_window(const JsonFields& json, int32_t n_layer
   return windows;
 }
 
+std::vector<int32_t> read_switched_window(const JsonFields& json, int32_t n_layers) {
+  if (!json.boolean("use_sliding_window", false)) {
+    return std::vector<int32_t>(static_cast<size_t>(n_layers), 0);
+  }
+  return read_sliding_window(json, n_layers,
+                             static_cast<int32_t>(json.integer("sliding_window", 4096)),
+                             static_cast<int32_t>(json.integer("max_window_layers", 28)));
+}
+
 ModelConfig read_decoder_config(const JsonFields& json) {
   const auto size = [&](const char* key, int64_t limit) {
     return size_field(json, key, json.integer(key), limit);

@@ -17,6 +17,9 @@ RopeConfig read_rope(const JsonFields& json, int32_t head_dim, int32_t max_token
 std::vector<int32_t> read_sliding_window(const JsonFields& json, int32_t n_layers, int32_t window,
                                          int32_t first_sliding_layer);
 
+// The same behind Qwen's switch: off unless "use_sliding_window", then from "max_window_layers" on.
+std::vector<int32_t> read_switched_window(const JsonFields& json, int32_t n_layers);
+
 extern const Architecture kBitNet;
 extern const Architecture kLlama;
 extern const Architecture kMistral;

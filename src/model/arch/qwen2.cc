@@ -8,11 +8,7 @@ namespace {
 ModelConfig config(const JsonFields& json) {
   ModelConfig c = read_decoder_config(json);
   c.qkv_bias = true;
-  if (json.boolean("use_sliding_window", false)) {
-    c.sliding_window = read_sliding_window(
-        json, c.n_layers, static_cast<int32_t>(json.integer("sliding_window", 4096)),
-        static_cast<int32_t>(json.integer("max_window_layers", 28)));
-  }
+  c.sliding_window = read_switched_window(json, c.n_layers);
   return c;
 }
 
