@@ -80,11 +80,10 @@ def test_run_answers_and_repeats_itself(sinter):
     first = sinter("run", PEBBLE, prompt).out
     assert first.strip()
     assert sinter("run", PEBBLE, "-", stdin=prompt).out == first
-    seeded = [sinter("run", PEBBLE, prompt, "--temperature", "1.5", "--seed", "7", "--threads", t,
-                     "--json").json() for t in (1, 2)]
+    draw = ("run", PEBBLE, "The", "--raw", "--temperature", "2", "-n", "40", "--json", "--seed")
+    seeded = [sinter(*draw, "7", "--threads", t).json() for t in (1, 2)]
     assert seeded[0]["tokens"] == seeded[1]["tokens"]
-    other = sinter("run", PEBBLE, prompt, "--temperature", "1.5", "--seed", "8", "--json").json()
-    assert other["tokens"] != seeded[0]["tokens"]
+    assert sinter(*draw, "8").json()["tokens"] != seeded[0]["tokens"]
 
 
 def test_a_prompt_that_does_not_fit_is_an_error(sinter):

@@ -77,6 +77,16 @@ class DecoderWalk final : public TextWalk {
   size_t first_ = 0, computed_ = 0, next_ = 0;
 };
 
+// The answer's text, and where in it every token ends.
+void show(const Tokenizer& tokenizer, std::span<const Token> tokens, Answer& answer) {
+  const auto stream = tokenizer.stream();
+  for (const Token token : tokens) {
+    answer.text += stream->push(token);
+    answer.token_ends.push_back(static_cast<int32_t>(answer.text.size()));
+  }
+  answer.text += stream->finish();
+}
+
 }  // namespace
 
 EngineSubject::EngineSubject(std::shared_ptr<const Artifact> artifact,
@@ -131,7 +141,7 @@ void EngineSubject::generate(std::span<const Item* const> items, const Done& don
         answer.min_margin_at = margins[i].at;
         std::span<const Token> shown(answer.tokens);
         if (c.finish == Finish::stop) shown = shown.first(shown.size() - 1);
-        if (c.finish != Finish::failed) answer.text = chat_->tokenizer().decode(shown);
+        if (c.finish != Finish::failed) show(chat_->tokenizer(), shown, answer);
         generated_tokens_ += static_cast<int64_t>(answer.tokens.size());
         done(i, answer, c.error);
       });

@@ -429,7 +429,7 @@ Check check_text(const Verdict& v, const Policy& policy) {
   if (limit.min_top1_agreement) add_limit("top-1 " + percent(*limit.min_top1_agreement));
   const bool limited = !c.limit.empty();
   if (!limited) c.limit = "none";
-  c.measured = fmt::format("KL mean {:.4f}, p99 {:.3f}, top-1 agreement {:.2f} %, {} positions",
+  c.measured = fmt::format("KL mean {:.3g}, p99 {:.3g}, top-1 agreement {:.2f} %, {} positions",
                            e.mean_kl, e.p99_kl, 100 * e.top1_agreement, e.n_positions);
   if (e.n_positions == 0 || e.n_errors > 0) {
     c.finding = limited ? Finding::inconclusive
@@ -455,7 +455,7 @@ Check check_text(const Verdict& v, const Policy& policy) {
 }
 
 Check check_run(const Verdict& v, const Run& before, const Run& after, const Policy& policy) {
-  Check c{"run", "Same engine, every item ran", Finding::pass, "", "", ""};
+  Check c{"run", "Comparable runs", Finding::pass, "", "", ""};
   c.limit = fmt::format("at most {} not run", policy.run.max_errors);
   const auto n_errors = static_cast<int64_t>(v.errored.size());
   std::string differs;

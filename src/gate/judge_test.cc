@@ -194,6 +194,16 @@ TEST(Judge, LikelihoodNeedsAnEffectAndNotOnlySignificance) {
   EXPECT_EQ(three_bits.outcome, Outcome::fail);
 }
 
+TEST(Judge, LikelihoodNeedsSignificanceAndNotOnlyAnEffect) {
+  sinter::Run before = passing(1200);
+  for (size_t i = 5; i < before.results.size(); ++i) before.results[i].reference_nll.reset();
+  sinter::Run after = before;
+  for (size_t i = 0; i < 4; ++i) *after.results[i].reference_nll *= 10;  // 4 of 5: p = 0.06
+  const Verdict v = verdict(before, after);
+  EXPECT_GT(v.likelihood.median_ratio, 9);
+  EXPECT_EQ(rule(v, "likelihood").finding, Finding::pass);
+}
+
 TEST(Judge, MarginsSayWhereTheLossesLay) {
   const sinter::Run before = passing(2000);
   sinter::Run after = before;

@@ -252,16 +252,20 @@ std::string chart_margins(const Report& report) {
     if (!r.after->score.pass) lost.push_back(*r.before->margin);
   }
   if (all.empty()) return "";
-  const double high = std::max(1e-6, *std::max_element(all.begin(), all.end()));
+  static constexpr double kFloor = 1e-3;  // below, a tie is a tie
+  const auto floored = [](double margin) { return std::max(kFloor, margin); };
+  const Decades axis(floored(*std::min_element(all.begin(), all.end())),
+                     floored(*std::max_element(all.begin(), all.end())));
   std::vector<int64_t> bins(kBins);
-  const auto part = [&](double margin) { return std::clamp(margin / high, 0.0, 1.0); };
+  const auto part = [&](double margin) { return axis.part(floored(margin)); };
   for (const double m : all) ++bins[bin_of(part(m), kBins)];
   const double most = round_up(static_cast<double>(*std::max_element(bins.begin(), bins.end())));
   std::string out = begin_plot(fmt::format(
       "{} items that the baseline passed, by the narrowest margin of its answer; {} of them were "
       "lost",
       all.size(), lost.size()));
-  out += y_counts(most) + histogram(bins, most, "f-before");
+  out += y_counts(most) + x_decades(axis, "narrowest margin of the baseline's answer") +
+         histogram(bins, most, "f-before");
   const double edge = percentile(all, 0.05);
   const double edge_x = x_at(part(edge));
   out += line(edge_x, kTop, edge_x, kBottom, "s-open");
@@ -270,15 +274,6 @@ std::string chart_margins(const Report& report) {
     out += fmt::format("<path d=\"M{0:.2f} {1:.2f} l4.5 9 h-9 z\" class=\"f-lost\"/>\n",
                        x_at(part(m)), kBottom - 11);
   }
-  for (const double p : {0.0, 0.25, 0.5, 0.75, 1.0}) {
-    out += text(x_at(p), kBottom + 17,
-                p == 0   ? "start"
-                : p == 1 ? "end"
-                         : "middle",
-                fmt::format("{:.3g}", p * high));
-  }
-  out += text((kLeft + kRight) / 2, kHeight - 6, "middle",
-              "narrowest margin of the baseline's answer");
   return out + "</svg>";
 }
 
@@ -302,16 +297,17 @@ std::string chart_kl(const Report& report) {
                   e.n_positions, e.mean_kl, e.p99_kl));
   out += y_counts(most) + x_decades(axis, "KL divergence at a position, nats");
   out += histogram(bins, most, "f-after");
+  std::string labels;  // over both lines
   double y = kTop + 12;
   for (const auto& [name, value] : {std::pair{"mean", e.mean_kl}, std::pair{"99 %", e.p99_kl}}) {
     const double x = x_at(axis.part(std::max(kLow, value)));
-    const bool right = x < kWidth - 130;
+    const bool right = x < kWidth - 80;
     out += line(x, kTop, x, kBottom, "s-open");
-    out += text(x + (right ? 6 : -6), y, right ? "start" : "end",
-                fmt::format("{} {:.2g}", name, value), "t-open");
+    labels += text(x + (right ? 6 : -6), y, right ? "start" : "end",
+                   fmt::format("{} {:.2g}", name, value), "t-open");
     y += 18;
   }
-  return out + "</svg>";
+  return out + labels + "</svg>";
 }
 
 }  // namespace sinter

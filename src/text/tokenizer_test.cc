@@ -90,7 +90,8 @@ TEST(Tokenizer, Gpt2AddedTokens) {  // V3.1
     for (Json token : tokens) {
       const std::optional<Token> known = plain->token_id(token["content"].get<std::string>());
       token["id"] = known ? *known : next++;
-      more += "," + token.dump();
+      more += ',';
+      more += token.dump();
     }
     std::string json = file;
     const size_t end = json.find(']', json.find("\"added_tokens\""));
