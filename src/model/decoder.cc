@@ -141,7 +141,7 @@ struct Decoder::State {
         float* at = span.table->key(span.first_position + i, layer);
         const float* from_k = keys.row(span.first_row + i).data();
         const float* from_v = values.row(span.first_row + i).data();
-        for (int32_t h = 0; h < config.n_kv_heads; ++h) {
+        for (int64_t h = 0; h < config.n_kv_heads; ++h) {
           std::memcpy(at + h * head_stride, from_k + h * config.head_dim, bytes);
           std::memcpy(at + half + h * head_stride, from_v + h * config.head_dim, bytes);
         }

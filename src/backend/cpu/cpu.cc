@@ -266,7 +266,8 @@ class CpuBackend final : public Backend {
   template <typename Body>
   void over_rows(int64_t n, int64_t work_per_row, int64_t grain, const Body& body) {
     const int64_t enough = std::max<int64_t>(1, kMinParallel / std::max<int64_t>(1, work_per_row));
-    const int64_t even = (n + 4 * pool_.size() - 1) / (4 * pool_.size());
+    const int64_t shares = int64_t{4} * pool_.size();
+    const int64_t even = (n + shares - 1) / shares;
     const int64_t step = (std::max(enough, even) + grain - 1) / grain * grain;
     pool_.run(n, step, body);
   }
