@@ -1,13 +1,13 @@
 // The CPU: threads over output rows, one unpack of a weight tile shared by all inputs of a batch.
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
 
 #include "backend/backend.h"
 #include "backend/cpu/kernels.h"
 #include "base/error.h"
 #include "base/threads.h"
+#include "format/scale.h"
 
 namespace sinter {
 namespace {
@@ -50,17 +50,6 @@ constexpr FastUnpack kFastUnpack[] = {
     {"u8_group", &Kernels::unpack_8, nullptr}, {"i4_group", &Kernels::unpack_4, nullptr},
     {"u4_group", &Kernels::unpack_4, nullptr},
 };
-
-float scale_at(const uint8_t* params, DType dtype, int64_t i) {
-  if (dtype == DType::f32) {
-    float x;
-    std::memcpy(&x, params + 4 * i, 4);
-    return x;
-  }
-  uint16_t x;
-  std::memcpy(&x, params + 2 * i, 2);
-  return dtype == DType::bf16 ? bf16_to_f32(x) : f16_to_f32(x);
-}
 
 class CpuWeight final : public PreparedWeight {
  public:
@@ -119,7 +108,7 @@ class CpuWeight final : public PreparedWeight {
       const uint8_t* params = weight_.row_params(r);
       for (int64_t g = 0; g < n_groups_; ++g) {
         const auto at = static_cast<size_t>(r * n_groups_ + g);
-        scales_[at] = scale_at(params, f.scale, g);
+        scales_[at] = load_scale(f.scale, params + g * traits(f.scale).bytes);
         if (f.codec->has_zero_point) {
           zeros_[at] = static_cast<float>(params[n_groups_ * traits(f.scale).bytes + g]);
         }

@@ -162,18 +162,22 @@ void scale(float a, float* y, int64_t n) {
   }
 }
 
-// The unpackers copy a short tail to the stack first: AVX2 has no masked loads of bytes.
+// n <= 16 bytes, zeros after them. A short tail goes by way of the stack: AVX2 has no masked loads
+// of bytes, and nothing may be read beyond the row.
+inline __m128i load_bytes(const uint8_t* from, int64_t n) {
+  if (n == 8) return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(from));
+  uint8_t block[16] = {};
+  if (n < 16) {
+    for (int64_t b = 0; b < n; ++b) block[b] = from[b];
+    from = block;
+  }
+  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+}
+
 void unpack_bf16(const uint8_t* codes, int64_t cols, float* out) {
   for (int64_t i = 0; i < cols; i += 8) {
     const int64_t n = cols - i >= 8 ? 8 : cols - i;
-    uint8_t block[16] = {};
-    const uint8_t* from = codes + 2 * i;
-    if (n < 8) {
-      for (int64_t b = 0; b < 2 * n; ++b) block[b] = from[b];
-      from = block;
-    }
-    const __m256i wide =
-        _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+    const __m256i wide = _mm256_cvtepu16_epi32(load_bytes(codes + 2 * i, 2 * n));
     _mm256_maskstore_ps(out + i, tail_mask(n), _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16)));
   }
 }
@@ -181,14 +185,7 @@ void unpack_bf16(const uint8_t* codes, int64_t cols, float* out) {
 void unpack_f16(const uint8_t* codes, int64_t cols, float* out) {
   for (int64_t i = 0; i < cols; i += 8) {
     const int64_t n = cols - i >= 8 ? 8 : cols - i;
-    uint8_t block[16] = {};
-    const uint8_t* from = codes + 2 * i;
-    if (n < 8) {
-      for (int64_t b = 0; b < 2 * n; ++b) block[b] = from[b];
-      from = block;
-    }
-    _mm256_maskstore_ps(out + i, tail_mask(n),
-                        _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))));
+    _mm256_maskstore_ps(out + i, tail_mask(n), _mm256_cvtph_ps(load_bytes(codes + 2 * i, 2 * n)));
   }
 }
 
@@ -200,14 +197,7 @@ void unpack_8(const UnpackRow& row, float* out) {
     const __m256 zero_v = _mm256_set1_ps(row.zeros[g]);
     for (int64_t i = begin; i < end; i += 8) {
       const int64_t n = end - i >= 8 ? 8 : end - i;
-      uint8_t block[8] = {};
-      const uint8_t* from = row.codes + i;
-      if (n < 8) {
-        for (int64_t b = 0; b < n; ++b) block[b] = from[b];
-        from = block;
-      }
-      const __m256 q = _mm256_cvtepi32_ps(
-          _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from))));
+      const __m256 q = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(load_bytes(row.codes + i, n)));
       _mm256_maskstore_ps(out + i, tail_mask(n), _mm256_mul_ps(_mm256_sub_ps(q, zero_v), scale_v));
     }
   }
