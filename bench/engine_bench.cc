@@ -76,7 +76,7 @@ int bench(const std::string& directory, int threads) {
   ThreadPool pool(threads);
   memory_read(pool);
   const auto backend = make_cpu_backend(threads, "");
-  Decoder model(Artifact::open(directory), *backend, int64_t{1} << 30);
+  Decoder model(Artifact::open(directory), *backend, {.kv_bytes = int64_t{1} << 30});
   fmt::print("{{\"case\":\"machine\",\"backend\":\"{}\",\"threads\":{}}}\n", backend->name(),
              backend->n_threads());
   run_case(model, "decode_1", 1, 1, 128);

@@ -12,6 +12,11 @@ void EngineOptions::add_to(CLI::App& app) {
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
   app.add_option("--isa", isa, "Instruction set: ref, avx2 or avx512. Default: the best there is.");
+  app.add_option("--activations", activations,
+                 "Inputs of linears that the checkpoint leaves in float: exact, or int8 (one scale "
+                 "per group of columns, integer products: faster, and part of the answer).")
+      ->check(CLI::IsMember({"exact", "int8"}))
+      ->capture_default_str();
   app.add_option("--kv-mib", kv_mib, "Memory for keys and values, at most, in MiB.")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 30))
       ->capture_default_str();
@@ -21,6 +26,11 @@ void EngineOptions::add_to(CLI::App& app) {
   app.add_option("--prefill-chunk", prefill_chunk, "Prompt tokens of one forward, at most.")
       ->check(CLI::Range(1, 65536))
       ->capture_default_str();
+}
+
+DecoderOptions EngineOptions::decoder() const {
+  return {.kv_bytes = kv_mib << 20,
+          .activations = activations == "int8" ? ActivationMode::int8 : ActivationMode::exact};
 }
 
 EngineLimits EngineOptions::limits() const {
@@ -33,9 +43,10 @@ LoadedModel LoadedModel::load(const std::string& directory, std::shared_ptr<Back
                               const EngineOptions& options) {
   LoadedModel m;
   m.backend = std::move(backend);
+  m.activations = options.activations;
   m.artifact = Artifact::open(directory);
   if (std::filesystem::exists(directory + "/tokenizer.json")) m.chat = Chat::load(directory);
-  m.decoder = std::make_unique<Decoder>(m.artifact, *m.backend, options.kv_mib << 20);
+  m.decoder = std::make_unique<Decoder>(m.artifact, *m.backend, options.decoder());
   const int32_t vocab = m.decoder->config().vocab;
   if (m.chat && m.chat->tokenizer().vocab_size() > vocab) {
     fail(Fault::incompatible, "vocabulary-mismatch",
@@ -58,6 +69,7 @@ const Chat& LoadedModel::need_chat() const {
 Json LoadedModel::engine_record() const {
   return {{"build", build_name()},
           {"backend", backend->name()},
+          {"activations", activations},
           {"kv", fmt::format("f32, pages of {}", kPageTokens)}};
 }
 

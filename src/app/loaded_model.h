@@ -17,12 +17,14 @@ namespace sinter {
 struct EngineOptions {
   int threads = 0;
   std::string isa;
+  std::string activations = "exact";
   int64_t kv_mib = 512;
   int32_t max_sequences = 32;
   int32_t prefill_chunk = 512;
 
   void add_to(CLI::App& app);
   EngineLimits limits() const;
+  DecoderOptions decoder() const;
 };
 
 struct LoadedModel {
@@ -30,6 +32,7 @@ struct LoadedModel {
   std::shared_ptr<const Chat> chat;  // null if the directory has no tokenizer.json
   std::shared_ptr<Backend> backend;
   std::unique_ptr<Decoder> decoder;
+  std::string activations;  // as EngineOptions has it
 
   // `backend` may be shared by several models. Throws Error.
   static LoadedModel load(const std::string& directory, std::shared_ptr<Backend> backend,

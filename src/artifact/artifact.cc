@@ -61,9 +61,9 @@ class DirectoryArtifact : public Artifact {
   bool has_tensor(std::string_view tensor) const override {
     return checkpoint_->find(tensor) != nullptr;
   }
-  ActivationMode activation(std::string_view module) const override {
+  Activation activation(std::string_view module) const override {
     const QuantGroup* group = dialect_.group_of(module);
-    return group == nullptr ? ActivationMode::exact : group->scheme.activation;
+    return {.mode = group == nullptr ? ActivationMode::exact : group->scheme.activation};
   }
 
   Weight matrix(std::string_view module, int64_t rows, int64_t cols) const override {

@@ -30,7 +30,7 @@ class Artifact {
   // or in whatever dialect the checkpoint uses. Throws Error(not_found | corrupt | unsupported).
   // The bytes live as long as this Artifact. `rows` x `cols` is what the caller expects.
   virtual Weight matrix(std::string_view module, int64_t rows, int64_t cols) const = 0;
-  virtual ActivationMode activation(std::string_view module) const = 0;
+  virtual Activation activation(std::string_view module) const = 0;
   virtual bool has_matrix(std::string_view module) const = 0;
   // A small dense tensor (norm gain, bias) as float32. Throws Error(not_found | corrupt).
   virtual std::vector<float> vector(std::string_view tensor, int64_t size) const = 0;

@@ -117,7 +117,7 @@ TEST_F(ArtifactTest, Dense) {
   EXPECT_EQ(dequantised(a->matrix("m", 2, 2)), (std::vector<float>{1, 2, 3, 4}));
   EXPECT_EQ(dequantised(a->matrix("h", 1, 2)), (std::vector<float>{1, -2}));
   EXPECT_EQ(a->vector("n.weight", 2), (std::vector<float>{1, -2}));
-  EXPECT_EQ(a->activation("m"), ActivationMode::exact);
+  EXPECT_EQ(a->activation("m").mode, ActivationMode::exact);
   EXPECT_TRUE(a->has_matrix("m"));
   EXPECT_FALSE(a->has_matrix("absent"));
   EXPECT_TRUE(a->has_tensor("n.weight"));
@@ -203,8 +203,8 @@ TEST_F(ArtifactTest, EightBitLayouts) {
                            ->matrix("m", 2, 3);
   EXPECT_EQ(dequantised(bytes), expected);
   EXPECT_EQ(to_string(bytes.format), "i8_row/f32");
-  EXPECT_EQ(Artifact::open(dir_)->activation("m"), ActivationMode::int8_token);
-  EXPECT_EQ(Artifact::open(dir_)->activation("lm_head"), ActivationMode::exact);
+  EXPECT_EQ(Artifact::open(dir_)->activation("m").mode, ActivationMode::int8_token);
+  EXPECT_EQ(Artifact::open(dir_)->activation("lm_head").mode, ActivationMode::exact);
   EXPECT_EQ(Artifact::open(dir_)->scheme(), "compressed-tensors W8A8 (i8_row/f32)");
   // Packed: three codes of a row leave the word's last byte empty.
   EXPECT_EQ(

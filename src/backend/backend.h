@@ -48,13 +48,13 @@ class Backend {
   virtual std::string name() const = 0;  // "cpu/avx512"; part of every record of a run
   virtual int n_threads() const = 0;
 
-  virtual std::unique_ptr<PreparedWeight> prepare(const Weight& weight, ActivationMode mode) = 0;
+  virtual std::unique_ptr<PreparedWeight> prepare(const Weight& weight, Activation activation) = 0;
 
   // y[i] = W x[i] (+ bias). x: [n, cols], y: [n, rows]; bias: [rows] or empty.
   virtual void linear(const PreparedWeight& weight, std::span<const float> bias, MatView x,
                       MatMut y) = 0;
-  // y[i] = row tokens[i] of the table.
-  virtual void embed(const PreparedWeight& table, std::span<const int32_t> tokens, MatMut y) = 0;
+  // y[i] = row tokens[i] of the table, as it is stored.
+  virtual void embed(const Weight& table, std::span<const int32_t> tokens, MatMut y) = 0;
   // y[i] = x[i] / sqrt(mean(x[i]^2) + eps) * gain, on each of the row's chunks of gain.size().
   virtual void rms_norm(std::span<const float> gain, float eps, MatView x, MatMut y) = 0;
   // Rotates each head of x in place: halves (a, b) -> (a cos - b sin, b cos + a sin).

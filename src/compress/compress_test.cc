@@ -229,7 +229,7 @@ TEST_F(Compress, EveryPresetRoundTripsAndOrdersByBits) {
     const std::string name(p.name);
     const CompressResult r = compress(base, recipe("scheme: " + name), out(name), {.threads = 1});
     const auto a = Artifact::open(out(name));
-    EXPECT_EQ(a->activation("model.layers.0.mlp.up_proj"), p.scheme.activation);
+    EXPECT_EQ(a->activation("model.layers.0.mlp.up_proj").mode, p.scheme.activation);
     const Weight w = a->matrix("model.layers.0.mlp.down_proj", 128, 128);
     EXPECT_EQ(w.format, format_of(p.scheme, DType::bf16));
     for (const ManifestTensor& t : r.manifest.tensors)
@@ -257,8 +257,8 @@ TEST_F(Compress, MixedPrecisionNamesModules) {
       out(), {.threads = 1});
   const auto a = Artifact::open(out());
   EXPECT_EQ(a->config()["quantization_config"]["format"], "mixed-precision");
-  EXPECT_EQ(a->activation("model.layers.0.mlp.down_proj"), ActivationMode::int8_token);
-  EXPECT_EQ(a->activation("model.layers.0.mlp.up_proj"), ActivationMode::exact);
+  EXPECT_EQ(a->activation("model.layers.0.mlp.down_proj").mode, ActivationMode::int8_token);
+  EXPECT_EQ(a->activation("model.layers.0.mlp.up_proj").mode, ActivationMode::exact);
   EXPECT_EQ(to_string(a->matrix("model.layers.0.mlp.down_proj", 64, 128).format), "i8_row");
   EXPECT_EQ(to_string(a->matrix("model.layers.0.mlp.up_proj", 128, 64).format), "i4_group:32");
 }

@@ -37,6 +37,12 @@ constexpr std::array<ScaleName, 3> kScaleNames = {
 
 }  // namespace
 
+const char* to_string(ActivationMode mode) {
+  constexpr std::array kNames = {"exact",     "int8",       "int8_token", "int8_tensor",
+                                 "fp8_token", "fp8_tensor", "fp8_group"};
+  return kNames.at(static_cast<size_t>(mode));
+}
+
 std::span<const Codec* const> codecs() { return kCodecs; }
 
 const Codec* plain_codec(DType dtype) {

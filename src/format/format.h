@@ -25,6 +25,29 @@ struct Format {
 std::string to_string(const Format& format);
 Format format_named(std::string_view name);  // throws Error(bad_input, "format-unknown")
 
+// What a grid codec's codes mean: value = scale[g] * level(q) - offset[g], g = column / group. This
+// is what kernels repack from; unpack_row stays the definition, which may round differently (by an
+// ulp).
+struct Grid {
+  enum class Levels : uint8_t { linear, table, e4m3 };
+  Levels levels = Levels::linear;
+  int32_t bits = 0;               // of a code: 2, 3, 4, 5, 6 or 8
+  int32_t bias = 0;               // linear: level = q - bias
+  const int8_t* table = nullptr;  // table: [2^bits] levels
+  bool has_offset = false;
+  int32_t group = 0;  // columns of one scale; 0 = Format::group, and if that is 0 the whole row
+  // Columns that share a second scale, 0 = there is none: scale[g] is then super_scale[column /
+  // super] * sub-scale (and offset alike), where a sub-scale fits a byte. More than the row = one.
+  int32_t super = 0;
+};
+
+// Where a row's grid goes. The spans not meant (no offset, no second level) are empty.
+struct GridRow {
+  std::span<uint8_t> codes;                    // [cols]
+  std::span<float> scale, offset;              // [cols / group]; of two levels, the sub-scales
+  std::span<float> super_scale, super_offset;  // [ceil(cols / super)]
+};
+
 // How a row of weights is coded. Integer codecs store row parameters as: one scale per group
 // (Format::scale), then, for codecs with zero points, one uint8 zero point per group.
 struct Codec {
@@ -41,6 +64,9 @@ struct Codec {
   void (*pack_row)(const Format&, std::span<const float> w, const uint8_t* params, uint8_t* codes);
   void (*unpack_row)(const Format&, const uint8_t* codes, const uint8_t* params,
                      std::span<float> w);
+  // Null for a plain codec, or one that is no grid: it runs by unpack_row alone, slowly.
+  const Grid* grid;
+  void (*grid_row)(const Format&, const uint8_t* codes, const uint8_t* params, const GridRow& row);
 };
 
 // The one list of codecs.
@@ -71,8 +97,21 @@ struct Weight {
 
 // What happens to a linear's input before the product.
 enum class ActivationMode : uint8_t {
-  exact,       // float32 as it is
-  int8_token,  // rounded to int8 with one scale per token, computed at run time (W8A8)
+  exact,        // float32 as it is
+  int8,         // the user's choice: int8, one scale per group of columns, computed at run time
+  int8_token,   // W8A8: int8, one scale per token, computed at run time
+  int8_tensor,  // W8A8: int8 with Activation::scale
+  fp8_token,    // FP8 E4M3, one scale per token, computed at run time
+  fp8_tensor,   // FP8 E4M3 with Activation::scale
+  fp8_group,    // FP8 E4M3, one scale per 128 columns, computed at run time
 };
+
+struct Activation {
+  ActivationMode mode = ActivationMode::exact;
+  float scale = 0;  // of the static modes: value = code * scale
+  bool operator==(const Activation&) const = default;
+};
+
+const char* to_string(ActivationMode mode);  // "exact", "int8" ...
 
 }  // namespace sinter

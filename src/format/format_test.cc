@@ -104,6 +104,47 @@ TEST(Format, EveryCodecRoundTripsWithinHalfAStep) {
   }
 }
 
+// value = scale[g] * level(q) - offset[g] says what unpack_row says, within rounding.
+TEST(Format, GridsMeanWhatUnpackingMeans) {
+  for (const Format& f : all_formats()) {
+    if (f.codec->grid == nullptr) continue;
+    SCOPED_TRACE(to_string(f));
+    const Grid& grid = *f.codec->grid;
+    const size_t cols = 768;
+    const std::vector<float> w = random_row(cols, 11);
+    const Bytes params = fit(f, w), codes = pack(f, w, params);
+    const std::vector<float> want = unpack(f, codes, params, cols);
+    const size_t group = grid.group > 0 ? static_cast<size_t>(grid.group)
+                         : f.group > 0  ? static_cast<size_t>(f.group)
+                                        : cols;
+    const size_t super = grid.super > 0 ? std::min(cols, static_cast<size_t>(grid.super)) : cols;
+    const size_t n_super = grid.super > 0 ? (cols + super - 1) / super : 0;
+    std::vector<uint8_t> q(cols);
+    std::vector<float> scale(cols / group), offset(grid.has_offset ? cols / group : 0);
+    std::vector<float> super_scale(n_super), super_offset(grid.has_offset ? n_super : 0);
+    f.codec->grid_row(f, codes.data(), params.data(),
+                      {.codes = q,
+                       .scale = scale,
+                       .offset = offset,
+                       .super_scale = super_scale,
+                       .super_offset = super_offset});
+    for (size_t i = 0; i < cols; ++i) {
+      ASSERT_LT(q[i], 1 << grid.bits);
+      double level = q[i] - grid.bias;
+      if (grid.levels == Grid::Levels::table) level = grid.table[q[i]];
+      if (grid.levels == Grid::Levels::e4m3) {
+        const int exponent = (q[i] >> 3) & 15, mantissa = q[i] & 7;
+        level = exponent == 0 ? std::ldexp(mantissa, -9) : std::ldexp(8 + mantissa, exponent - 10);
+        if (q[i] & 0x80) level = -level;
+      }
+      double s = scale[i / group], o = grid.has_offset ? offset[i / group] : 0;
+      if (n_super > 0) s *= super_scale[i / super];
+      if (n_super > 0 && grid.has_offset) o *= super_offset[i / super];
+      ASSERT_NEAR(s * level - o, want[i], 1e-6 * (std::abs(s * level) + std::abs(o))) << i;
+    }
+  }
+}
+
 TEST(Format, NamesRoundTrip) {
   for (const Format& f : all_formats()) EXPECT_EQ(format_named(to_string(f)), f) << to_string(f);
   EXPECT_EQ(to_string(grouped(kI4Group, 64, DType::bf16)), "i4_group:64");

@@ -145,9 +145,45 @@ struct Integer {
     }
   }
 
+  static constexpr Grid kGrid = {.bits = bits, .bias = kMiddle, .has_offset = asymmetric};
+
+  static void grid_row(const Format& format, const uint8_t* codes, const uint8_t* params,
+                       const GridRow& row) {
+    const auto cols = static_cast<int64_t>(row.codes.size());
+    const int64_t n_groups = groups_of(format, cols);
+    uint32_t held = 0;
+    int n_held = 0;
+    for (uint8_t& code : row.codes) {
+      if (n_held < bits) {
+        held |= uint32_t{*codes++} << n_held;
+        n_held += 8;
+      }
+      code = static_cast<uint8_t>(held & kTop);
+      held >>= bits;
+      n_held -= bits;
+    }
+    for (int64_t g = 0; g < n_groups; ++g) {
+      const auto at = static_cast<size_t>(g);
+      row.scale[at] = load_scale(format.scale, params + g * traits(format.scale).bytes);
+      if constexpr (asymmetric) {
+        row.offset[at] = row.scale[at] * (zero_point(format, params, n_groups, g) - kMiddle);
+      }
+    }
+  }
+
   static constexpr Codec codec(const char* name) {
-    return {name,      bits,        false,   asymmetric, col_multiple,
-            row_bytes, param_bytes, fit_row, pack_row,   unpack_row};
+    return {.name = name,
+            .bits = bits,
+            .is_plain = false,
+            .has_zero_point = asymmetric,
+            .col_multiple = col_multiple,
+            .row_bytes = row_bytes,
+            .param_bytes = param_bytes,
+            .fit_row = fit_row,
+            .pack_row = pack_row,
+            .unpack_row = unpack_row,
+            .grid = &kGrid,
+            .grid_row = grid_row};
   }
 };
 

@@ -40,6 +40,8 @@ constexpr Codec plain(const char* name) {
               x = widen(stored);
             }
           },
+      .grid = nullptr,
+      .grid_row = nullptr,
   };
 }
 

@@ -41,19 +41,23 @@ class Activations {
 
 class Loader {
  public:
-  Loader(const Artifact& artifact, Backend& backend) : artifact_(artifact), backend_(backend) {}
+  Loader(const Artifact& artifact, Backend& backend, ActivationMode unsaid)
+      : artifact_(artifact), backend_(backend), unsaid_(unsaid) {}
 
   Linear linear(const std::string& module, int64_t rows, int64_t cols, bool with_bias) const {
     Linear l;
     l.module = module;
-    l.weight = backend_.prepare(artifact_.matrix(module, rows, cols), artifact_.activation(module));
+    l.weight = prepare(module, module, rows, cols);
     if (with_bias) l.bias = artifact_.vector(module + ".bias", rows);
     return l;
   }
 
-  std::unique_ptr<PreparedWeight> table(const std::string& module, int64_t rows,
-                                        int64_t cols) const {
-    return backend_.prepare(artifact_.matrix(module, rows, cols), ActivationMode::exact);
+  // The matrix of module `from`, as `module` uses it (a tied head has no matrix of its own).
+  std::unique_ptr<PreparedWeight> prepare(const std::string& module, const std::string& from,
+                                          int64_t rows, int64_t cols) const {
+    Activation activation = artifact_.activation(module);
+    if (activation.mode == ActivationMode::exact) activation.mode = unsaid_;
+    return backend_.prepare(artifact_.matrix(from, rows, cols), activation);
   }
 
   std::vector<float> vector(const std::string& tensor, int64_t size) const {
@@ -89,6 +93,7 @@ class Loader {
  private:
   const Artifact& artifact_;
   Backend& backend_;
+  ActivationMode unsaid_;
 };
 
 }  // namespace
@@ -100,8 +105,8 @@ struct Decoder::State {
   Backend& backend;
   ModelConfig config;
   std::unique_ptr<PagePool> pool;
-  std::unique_ptr<PreparedWeight> embed;  // [vocab, d_model]
-  std::unique_ptr<PreparedWeight> head;   // [vocab, d_model]; null = tied
+  Weight embed;                          // [vocab, d_model]; rows are read where they are stored
+  std::unique_ptr<PreparedWeight> head;  // [vocab, d_model]
   std::string head_module;
   std::vector<float> final_norm;  // [d_model]
   std::vector<Layer> layers;
@@ -163,27 +168,30 @@ struct Decoder::State {
   }
 };
 
-Decoder::Decoder(std::shared_ptr<const Artifact> artifact, Backend& backend, int64_t kv_bytes)
-    : state_(std::make_unique<State>(artifact, backend)) {
+Decoder::Decoder(std::shared_ptr<const Artifact> artifact_of_weights, Backend& backend,
+                 const DecoderOptions& options)
+    : state_(std::make_unique<State>(std::move(artifact_of_weights), backend)) {
   State& s = *state_;
-  const JsonFields json(artifact->config(), artifact->directory() + "/config.json");
+  const Artifact& artifact = *s.artifact;
+  const JsonFields json(artifact.config(), artifact.directory() + "/config.json");
   const Architecture& architecture = architecture_of(json);
   s.config = architecture.config(json);
   const ModelConfig& c = s.config;
   const ModuleNames& names = architecture.names;
-  const Loader load(*artifact, backend);
-  s.embed = load.table(names.embed, c.vocab, c.d_model);
-  if (!c.tied_embeddings) s.head = load.table(names.head, c.vocab, c.d_model);
+  const Loader load(artifact, backend, options.activations);
+  s.embed = artifact.matrix(names.embed, c.vocab, c.d_model);
+  s.head =
+      load.prepare(names.head, c.tied_embeddings ? names.embed : names.head, c.vocab, c.d_model);
   s.head_module = names.head;
   s.final_norm = load.vector(names.final_norm, c.d_model);
   for (int32_t i = 0; i < c.n_layers; ++i) s.layers.push_back(load.layer(c, names, i));
 
   const PageShape shape{c.n_layers, c.n_kv_heads, c.head_dim};
-  const int64_t max_pages = kv_bytes / shape.page_bytes();
+  const int64_t max_pages = options.kv_bytes / shape.page_bytes();
   if (max_pages < 1) {
     fail(Fault::exhausted, "kv-too-small",
-         "the KV cache has {} bytes, but one page of {} tokens needs {}; raise --kv-mib", kv_bytes,
-         kPageTokens, shape.page_bytes());
+         "the KV cache has {} bytes, but one page of {} tokens needs {}; raise --kv-mib",
+         options.kv_bytes, kPageTokens, shape.page_bytes());
   }
   s.pool = std::make_unique<PagePool>(shape, max_pages);
 }
@@ -195,7 +203,7 @@ PagePool& Decoder::pages() { return *state_->pool; }
 void Decoder::set_tap(Tap tap) { state_->tap = std::move(tap); }
 
 int64_t Decoder::bytes_per_token() const {
-  int64_t bytes = state_->head ? state_->head->bytes() : state_->embed->bytes();
+  int64_t bytes = state_->head->bytes();
   for (const Layer& l : state_->layers) {
     for (const Linear* linear : {&l.q, &l.k, &l.v, &l.o, &l.gate, &l.up, &l.down}) {
       bytes += linear->weight->bytes();
@@ -222,7 +230,7 @@ MatView Decoder::forward(const Batch& batch) {
     span.table->extend(span.n_rows);
   }
   s.rotations(batch, cos, sin);
-  b.embed(*s.embed, batch.tokens, x);
+  b.embed(s.embed, batch.tokens, x);
   for (int32_t i = 0; i < c.n_layers; ++i) {
     const Layer& l = s.layers[static_cast<size_t>(i)];
     b.rms_norm(l.attn_norm, c.norm_eps, x, normed);
@@ -264,7 +272,7 @@ MatView Decoder::forward(const Batch& batch) {
   }
   b.rms_norm(s.final_norm, c.norm_eps, last, last);
   if (s.tap) s.tap(s.head_module, last);
-  b.linear(s.head ? *s.head : *s.embed, {}, last, logits);
+  b.linear(*s.head, {}, last, logits);
   return logits;
 }
 

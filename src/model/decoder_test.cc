@@ -72,7 +72,7 @@ TEST(Decoder, LogitsMatchTransformers) {
     if (!isa.supported) continue;
     const auto backend = make_cpu_backend(2, isa.name);
     for (const std::string& name : names) {
-      Decoder model(Artifact::open(kGolden + "/" + name), *backend, 1 << 20);
+      Decoder model(Artifact::open(kGolden + "/" + name), *backend, {.kv_bytes = 1 << 20});
       const Golden golden = read_golden(name);
       const std::vector<float> logits = logits_in_chunks(model, golden.tokens, 1 << 20);
       ASSERT_EQ(logits.size(), golden.logits.size());
@@ -93,7 +93,7 @@ TEST(Decoder, ATokensLogitsAreTheSameBitsInAnyChunksAndThreads) {
     std::vector<float> want;
     for (const int threads : {1, 2, 3}) {
       const auto backend = make_cpu_backend(threads, "");
-      Decoder model(Artifact::open(kGolden + "/" + name), *backend, 1 << 20);
+      Decoder model(Artifact::open(kGolden + "/" + name), *backend, {.kv_bytes = 1 << 20});
       for (const int32_t chunk : {40, 1, 2, 7, 33}) {
         const std::vector<float> logits = logits_in_chunks(model, golden.tokens, chunk);
         if (want.empty()) want = logits;
@@ -106,7 +106,7 @@ TEST(Decoder, ATokensLogitsAreTheSameBitsInAnyChunksAndThreads) {
 
 TEST(Decoder, ASequenceIsTheSameBitsBesideOthers) {
   const auto backend = make_cpu_backend(2, "");
-  Decoder model(Artifact::open(kGolden + "/qwen3"), *backend, 1 << 22);
+  Decoder model(Artifact::open(kGolden + "/qwen3"), *backend, {.kv_bytes = 1 << 22});
   const Golden golden = read_golden("qwen3");
   const std::vector<float> alone = logits_in_chunks(model, golden.tokens, 40);
   std::vector<PageTable> tables;
@@ -131,7 +131,7 @@ TEST(Decoder, ASequenceIsTheSameBitsBesideOthers) {
 
 TEST(Decoder, TheTapSeesEveryLinear) {
   const auto backend = make_cpu_backend(1, "");
-  Decoder model(Artifact::open(kGolden + "/llama"), *backend, 1 << 20);
+  Decoder model(Artifact::open(kGolden + "/llama"), *backend, {.kv_bytes = 1 << 20});
   std::vector<std::string> seen;
   model.set_tap([&](std::string_view module, MatView x) {
     seen.emplace_back(module);

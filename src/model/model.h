@@ -51,11 +51,18 @@ class Model {
 // Sees the input of every linear: all that calibration needs. x: [n_tokens, in].
 using Tap = std::function<void(std::string_view module, MatView x)>;
 
+struct DecoderOptions {
+  int64_t kv_bytes = int64_t{512} << 20;  // of the page pool, at most
+  // What linears do to their inputs where the checkpoint does not say it: exact or int8.
+  ActivationMode activations = ActivationMode::exact;
+};
+
 class Decoder final : public Model {
  public:
-  // Loads every weight that the architecture names. kv_bytes bounds the page pool. Throws
-  // Error(corrupt | not_found | unsupported | exhausted), naming the tensor.
-  Decoder(std::shared_ptr<const Artifact> artifact, Backend& backend, int64_t kv_bytes);
+  // Loads every weight that the architecture names. Throws Error(corrupt | not_found | unsupported
+  // | exhausted), naming the tensor.
+  Decoder(std::shared_ptr<const Artifact> artifact, Backend& backend,
+          const DecoderOptions& options);
   ~Decoder() override;
 
   const ModelConfig& config() const override;

@@ -144,8 +144,8 @@ class CpuBackend final : public Backend {
   std::string name() const override { return std::string("cpu/") + k_.name; }
   int n_threads() const override { return pool_.size(); }
 
-  std::unique_ptr<PreparedWeight> prepare(const Weight& weight, ActivationMode mode) override {
-    return std::make_unique<CpuWeight>(weight, mode, k_);
+  std::unique_ptr<PreparedWeight> prepare(const Weight& weight, Activation activation) override {
+    return std::make_unique<CpuWeight>(weight, activation.mode, k_);
   }
 
   void linear(const PreparedWeight& weight, std::span<const float> bias, MatView x,
@@ -172,11 +172,11 @@ class CpuBackend final : public Backend {
     }
   }
 
-  void embed(const PreparedWeight& table, std::span<const int32_t> tokens, MatMut y) override {
-    const auto& w = static_cast<const CpuWeight&>(table);
+  void embed(const Weight& w, std::span<const int32_t> tokens, MatMut y) override {
     for (size_t i = 0; i < tokens.size(); ++i) {
-      SINTER_CHECK(tokens[i] >= 0 && tokens[i] < w.rows());
-      w.unpack(tokens[i], y.row(static_cast<int64_t>(i)).data());
+      SINTER_CHECK(tokens[i] >= 0 && tokens[i] < w.rows);
+      w.format.codec->unpack_row(w.format, w.row_codes(tokens[i]), w.row_params(tokens[i]),
+                                 y.row(static_cast<int64_t>(i)));
     }
   }
 

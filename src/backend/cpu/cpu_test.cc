@@ -82,7 +82,7 @@ TEST(CpuBackend, LinearMatchesDoubleForEveryCodecAndIsa) {
         const Format format{.codec = codec, .group = grouped ? 32 : 0};
         for (const int64_t rows : {1, 7, 8, 19}) {
           const Stored s = store(format, rows, cols, static_cast<uint64_t>(rows * cols));
-          const auto weight = backend->prepare(s.weight, ActivationMode::exact);
+          const auto weight = backend->prepare(s.weight, {});
           const std::vector<float> bias = random_floats(rows, 5);
           for (const int64_t n : {1, 2, 5, 6, 13}) {
             const std::vector<float> x = random_floats(n * cols, 3);
@@ -122,10 +122,10 @@ TEST(CpuBackend, UnpacksEveryCodecExactlyAsItIsDefined) {
         for (const int64_t cols : {32, 96, 1024}) {
           const Format format{.codec = codec, .group = grouped ? 32 : 0, .scale = scale};
           const Stored s = store(format, 5, cols, 11);
-          const auto weight = backend->prepare(s.weight, ActivationMode::exact);
+          const auto weight = backend->prepare(s.weight, {});
           const std::vector<int32_t> tokens = {4, 0, 3};
           std::vector<float> y(static_cast<size_t>(3 * cols));
-          backend->embed(*weight, tokens, mut(y, 3));
+          backend->embed(s.weight, tokens, mut(y, 3));
           for (size_t i = 0; i < tokens.size(); ++i) {
             for (size_t k = 0; k < static_cast<size_t>(cols); ++k) {
               ASSERT_EQ(y[i * static_cast<size_t>(cols) + k],
@@ -148,7 +148,7 @@ TEST(CpuBackend, ARowIsTheSameAloneAndInABatch) {
     std::vector<float> want;
     for (const int threads : {1, 2, 3}) {
       const auto backend = make_cpu_backend(threads, isa);
-      const auto weight = backend->prepare(s.weight, ActivationMode::exact);
+      const auto weight = backend->prepare(s.weight, {});
       for (const int64_t chunk : {29, 1, 2, 5, 7, 11}) {
         std::vector<float> y(29 * 37);
         for (int64_t at = 0; at < 29; at += chunk) {
@@ -168,7 +168,7 @@ TEST(CpuBackend, Int8ActivationsMatchTheirDefinition) {
     const auto backend = make_cpu_backend(2, isa);
     for (const int64_t cols : {31, 32, 100}) {
       const Stored s = store(format_named("i8_row"), 9, cols, 1);
-      const auto weight = backend->prepare(s.weight, ActivationMode::int8_token);
+      const auto weight = backend->prepare(s.weight, {ActivationMode::int8_token});
       const std::vector<float> x = random_floats(3 * cols, 2, 5);
       std::vector<float> y(27);
       backend->linear(*weight, {}, view(x, 3), mut(y, 3));
@@ -228,7 +228,7 @@ TEST(CpuKernels, ExpIsWithinThreeUlp) {
 
 TEST(CpuBackend, Int8ActivationsNeedInt8Weights) {
   const Stored s = store(format_named("bf16"), 2, 8, 1);
-  EXPECT_THROW(make_cpu_backend(1, "")->prepare(s.weight, ActivationMode::int8_token), Error);
+  EXPECT_THROW(make_cpu_backend(1, "")->prepare(s.weight, {ActivationMode::int8_token}), Error);
 }
 
 TEST(CpuBackend, AttentionMatchesDouble) {
