@@ -22,4 +22,26 @@ extern const Codec kU4Group;
 extern const Codec kU3Group;
 extern const Codec kU2Group;
 
+// gguf_blocks_32.cc
+extern const Codec kQ8_0;
+extern const Codec kQ4_0;
+extern const Codec kQ4_1;
+extern const Codec kQ5_0;
+extern const Codec kIq4Nl;
+
+// gguf_blocks_256.cc
+extern const Codec kQ4K;
+extern const Codec kQ5K;
+extern const Codec kQ6K;
+extern const Codec kIq4Xs;
+
+// float8.cc
+extern const Codec kF8Row;
+extern const Codec kF8Group;
+
+// float4.cc
+extern const Codec kMxfp4;
+extern const Codec kNvfp4;
+extern const Codec kNvfp4Div;
+
 }  // namespace sinter

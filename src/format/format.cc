@@ -5,6 +5,7 @@
 #include <array>
 #include <charconv>
 #include <numeric>
+#include <vector>
 
 #include "base/error.h"
 #include "format/codecs.h"
@@ -12,9 +13,10 @@
 namespace sinter {
 namespace {
 
-constexpr std::array<const Codec*, 12> kCodecs = {
-    &kF32,     &kF16,     &kBf16,    &kI8Row,   &kI8Group, &kI4Group,
-    &kI3Group, &kI2Group, &kU8Group, &kU4Group, &kU3Group, &kU2Group,
+constexpr std::array<const Codec*, 17> kCodecs = {
+    &kF32,     &kF16,     &kBf16,    &kI8Row,   &kI8Group,  &kI4Group,
+    &kI3Group, &kI2Group, &kU8Group, &kU4Group, &kU3Group,  &kU2Group,
+    &kF8Row,   &kF8Group, &kMxfp4,   &kNvfp4,   &kNvfp4Div,
 };
 
 struct ScaleName {
@@ -55,10 +57,14 @@ const Codec* plain_codec(DType dtype) {
   return nullptr;
 }
 
+bool has_groups(const Codec& codec) {
+  return !codec.is_plain && (codec.grid == nullptr || codec.grid->group == 0);
+}
+
 std::string to_string(const Format& format) {
   SINTER_CHECK(format.codec != nullptr);
   std::string name = format.codec->name;
-  if (format.codec->is_plain) return name;
+  if (!has_groups(*format.codec)) return name;
   if (format.group != 0) name += fmt::format(":{}", format.group);
   for (const ScaleName& s : kScaleNames) {
     if (s.dtype == format.scale && s.dtype != DType::bf16) name += fmt::format("/{}", s.name);
@@ -86,11 +92,11 @@ Format format_named(std::string_view name) {
     if (codec->name == codec_name) format.codec = codec;
   }
   if (format.codec == nullptr) unknown(name, "no such codec");
-  if (format.codec->is_plain && rest.size() != name.size())
-    unknown(name, "this codec has no scales");
+  if (!has_groups(*format.codec) && rest.size() != name.size())
+    unknown(name, "this codec has no type of scale to choose");
   if (colon != std::string_view::npos) {
-    if (format.codec->is_plain || format.codec == &kI8Row)
-      unknown(name, "this codec has no groups");
+    if (!has_groups(*format.codec) || format.codec == &kI8Row || format.codec == &kF8Row)
+      unknown(name, "this codec has no groups to choose");
     const std::string_view digits = rest.substr(colon + 1);
     const auto [end, error] =
         std::from_chars(digits.data(), digits.data() + digits.size(), format.group);
@@ -109,6 +115,19 @@ void require_columns(const Format& format, int64_t cols, std::string_view tensor
        "the "
        "columns, or leave this tensor dense",
        tensor, multiple, to_string(format), cols);
+}
+
+void unpack_row(const Weight& weight, int64_t row, std::span<float> w) {
+  const auto unpack = [&](std::span<float> out) {
+    weight.format.codec->unpack_row(weight.format, weight.row_codes(row), weight.row_params(row),
+                                    out);
+  };
+  if (weight.column_order == nullptr) return unpack(w);
+  std::vector<float> stored(w.size());
+  unpack(stored);
+  for (size_t j = 0; j < w.size(); ++j) {
+    w[static_cast<size_t>(weight.column_order[j])] = stored[j];
+  }
 }
 
 }  // namespace sinter

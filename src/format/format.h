@@ -17,7 +17,7 @@ struct Codec;
 struct Format {
   const Codec* codec = nullptr;
   int32_t group = 0;          // columns that share parameters; 0 = the whole row
-  DType scale = DType::bf16;  // how a scale is stored: bf16, f16 or f32; unused by plain codecs
+  DType scale = DType::bf16;  // how a scale is stored: bf16, f16 or f32; bf16 where !has_groups
   bool operator==(const Format&) const = default;
 };
 
@@ -29,7 +29,7 @@ Format format_named(std::string_view name);  // throws Error(bad_input, "format-
 // is what kernels repack from; unpack_row stays the definition, which may round differently (by an
 // ulp).
 struct Grid {
-  enum class Levels : uint8_t { linear, table, e4m3 };
+  enum class Levels : uint8_t { linear, table, e4m3 };  // e4m3: the code is the float
   Levels levels = Levels::linear;
   int32_t bits = 0;               // of a code: 2, 3, 4, 5, 6 or 8
   int32_t bias = 0;               // linear: level = q - bias
@@ -37,14 +37,16 @@ struct Grid {
   bool has_offset = false;
   int32_t group = 0;  // columns of one scale; 0 = Format::group, and if that is 0 the whole row
   // Columns that share a second scale, 0 = there is none: scale[g] is then super_scale[column /
-  // super] * sub-scale (and offset alike), where a sub-scale fits a byte. More than the row = one.
+  // super] * sub-scale (and offset alike), where a sub-scale fits a byte (an integer, or an E4M3).
+  // More than the row = one.
   int32_t super = 0;
 };
 
 // Where a row's grid goes. The spans not meant (no offset, no second level) are empty.
 struct GridRow {
   std::span<uint8_t> codes;                    // [cols]
-  std::span<float> scale, offset;              // [cols / group]; of two levels, the sub-scales
+  std::span<float> scale, offset;              // [cols / group]; of two levels, the sub-scales,
+                                               // which may be negative
   std::span<float> super_scale, super_offset;  // [ceil(cols / super)]
 };
 
@@ -69,6 +71,14 @@ struct Codec {
   void (*grid_row)(const Format&, const uint8_t* codes, const uint8_t* params, const GridRow& row);
 };
 
+// Whether Format::group and Format::scale mean anything: not for plain codecs and fixed blocks.
+bool has_groups(const Codec& codec);
+
+// Groups and scales are the codec's own (a GGUF block format): no :GROUP, no /SCALE.
+inline bool has_own_groups(const Codec& codec) {
+  return codec.grid != nullptr && codec.grid->group != 0;
+}
+
 // The one list of codecs.
 std::span<const Codec* const> codecs();
 
@@ -86,6 +96,10 @@ struct Weight {
   int64_t cols = 0;
   const uint8_t* codes = nullptr;   // any alignment
   const uint8_t* params = nullptr;  // null for plain codecs
+  // [cols], or null (almost always): stored column j is the matrix's column column_order[j]. Of
+  // GPTQ's activation ordering, whose groups are of columns far apart: stored, a group is together,
+  // so that whoever multiplies gathers the input, x[column_order[j]].
+  const int32_t* column_order = nullptr;
   int64_t row_bytes() const { return format.codec->row_bytes(format, cols); }
   int64_t param_bytes() const { return format.codec->param_bytes(format, cols); }
   const uint8_t* row_codes(int64_t r) const { return codes + r * row_bytes(); }
@@ -94,6 +108,9 @@ struct Weight {
   }
   int64_t bytes() const { return rows * (row_bytes() + param_bytes()); }
 };
+
+// Row `row` as the matrix has it: columns in their own order. w: [cols].
+void unpack_row(const Weight& weight, int64_t row, std::span<float> w);
 
 // What happens to a linear's input before the product.
 enum class ActivationMode : uint8_t {

@@ -62,13 +62,13 @@ Bytes words(std::initializer_list<uint32_t> list) {
 std::vector<Format> all_formats() {
   std::vector<Format> formats;
   for (const Codec* codec : codecs()) {
-    if (codec->is_plain) {
+    if (!has_groups(*codec)) {
       formats.push_back({.codec = codec});
       continue;
     }
     for (const DType scale : {DType::bf16, DType::f16, DType::f32}) {
       formats.push_back({.codec = codec, .group = 0, .scale = scale});
-      if (codec == &kI8Row) continue;
+      if (codec == &kI8Row || codec == &kF8Row) continue;
       for (const int32_t group : {1, 12, 32, 128}) {
         formats.push_back({.codec = codec, .group = group, .scale = scale});
       }
@@ -79,6 +79,7 @@ std::vector<Format> all_formats() {
 
 TEST(Format, EveryCodecRoundTripsWithinHalfAStep) {
   for (const Format& f : all_formats()) {
+    if (has_own_groups(*f.codec)) continue;  // the scale lies in the block: see gguf_blocks_test.cc
     SCOPED_TRACE(to_string(f));
     const std::vector<float> w = random_row(384, 7);
     require_columns(f, 384, "w");
@@ -86,7 +87,14 @@ TEST(Format, EveryCodecRoundTripsWithinHalfAStep) {
     const std::vector<float> back = unpack(f, codes, params, w.size());
     for (size_t i = 0; i < w.size(); ++i) {
       double bound = 0.004 * std::abs(w[i]);  // bf16 has 8 bits
-      if (!f.codec->is_plain) {
+      if (f.codec->grid != nullptr && f.codec->grid->levels == Grid::Levels::e4m3) {
+        bound = 0.07 * std::abs(w[i]) + 1e-6;  // half a step, and the scale's own rounding
+      } else if (!f.codec->is_plain && !has_groups(*f.codec)) {
+        const size_t block = i / 32 * 32;  // 4 bits: levels are at most a third of the peak apart
+        float peak = 0;
+        for (size_t k = block; k < block + 32; ++k) peak = std::max(peak, std::abs(w[k]));
+        bound = 0.2 * peak;
+      } else if (!f.codec->is_plain) {
         const size_t g = f.group == 0 ? 0 : i / static_cast<size_t>(f.group);
         const float step =
             load_scale(f.scale, params.data() + g * static_cast<size_t>(traits(f.scale).bytes));
@@ -150,9 +158,10 @@ TEST(Format, NamesRoundTrip) {
   EXPECT_EQ(to_string(grouped(kI4Group, 64, DType::bf16)), "i4_group:64");
   EXPECT_EQ(to_string(grouped(kU4Group, 128, DType::f16)), "u4_group:128/f16");
   EXPECT_EQ(to_string({.codec = &kI8Row}), "i8_row");
-  for (const char* bad : {"", "i5_group:64", "i4_group:", "i4_group:0", "i4_group:-4",
-                          "i4_group:6x", "i4_group:99999999999", "i4_group:64/f64", "bf16:64",
-                          "bf16/f16", "i8_row:64", "i4_group:64/f16/f16"}) {
+  for (const char* bad :
+       {"", "i5_group:64", "i4_group:", "i4_group:0", "i4_group:-4", "i4_group:6x",
+        "i4_group:99999999999", "i4_group:64/f64", "bf16:64", "bf16/f16", "i8_row:64", "q4_0:32",
+        "q4_k/f16", "i4_group:64/f16/f16", "f8_row:64", "mxfp4:32", "nvfp4/f32"}) {
     try {
       format_named(bad);
       ADD_FAILURE() << bad;
@@ -258,7 +267,7 @@ TEST(Integer, ParametersAreScalesThenZeroPoints) {
 // Groups at the edges of float: finite parameters, never a zero divisor, and zeros stay zeros.
 TEST(Integer, ZeroAndDenormalAndHugeGroups) {
   for (const Format& f : all_formats()) {
-    if (f.codec->is_plain || f.group == 1) continue;
+    if (!has_groups(*f.codec) || f.group == 1) continue;
     SCOPED_TRACE(to_string(f));
     const float tiny = std::numeric_limits<float>::denorm_min();
     for (const float peak :
@@ -303,6 +312,68 @@ TEST(Integer, HostileParametersCannotCrash) {
       f.codec->pack_row(f, w, params.data(), codes.data());  // of NaN and infinity, too
     }
   }
+}
+
+// The vectors of formats.md: an FP8 row, and NVFP4 and MXFP4 rows as compressed-tensors packs them.
+TEST(Float8, CodesAreNearestAndSaturate) {
+  const float one = 1;
+  Bytes params(4);
+  std::memcpy(params.data(), &one, 4);
+  const std::vector<float> w = {1, -1, 448, 500, 0x1p-10f, 1.0625f, 1.1875f, -0x1p-9f};
+  const Bytes codes = {0x38, 0xB8, 0x7E, 0x7E, 0x00, 0x38, 0x3A, 0x81};
+  EXPECT_EQ(pack(grouped(kF8Row, 0), w, params), codes);
+  EXPECT_EQ(unpack(grouped(kF8Row, 0), codes, params, 8),
+            (std::vector<float>{1, -1, 448, 448, 0, 1, 1.25f, -0x1p-9f}));
+  EXPECT_EQ(load_scale(DType::f32, fit(grouped(kF8Group, 2), {-448, 1, 3, 896}).data() + 4), 2);
+}
+
+TEST(Float4, RowsAreCompressedTensorsBytes) {
+  const std::vector<float> w = {0, 0.5f, -0.5f, 1, -1, 1.5f, 2, -2, 3, -3, 4, -4, 6, -6, 0.25f, 5};
+  const Bytes codes = {0x10, 0x29, 0x3A, 0xC4, 0xD5, 0xE6, 0xF7, 0x60};
+  const Format divides = {.codec = &kNvfp4Div}, multiplies = {.codec = &kNvfp4};
+  const Bytes params = fit(divides, w);
+  EXPECT_EQ(params, (Bytes{0x7E, 0x00, 0x00, 0xE0, 0x43}));  // 448, and 448 as float32
+  EXPECT_EQ(pack(divides, w, params), codes);
+  EXPECT_EQ(fit(multiplies, w), (Bytes{0x7E, 0x25, 0x49, 0x12, 0x3B}));  // 1 / 448
+  std::vector<float> expected = w;
+  expected[14] = 0;
+  expected[15] = 4;
+  EXPECT_EQ(unpack(divides, codes, params, 16), expected);
+  EXPECT_TRUE(std::signbit(unpack(divides, Bytes(8, 0x88), params, 16)[3]));  // a zero's sign
+}
+
+TEST(Float4, MxExponentsRoundTheMantissaUpAtSevenQuarters) {
+  const auto exponent = [](float peak) {
+    std::vector<float> w(32);
+    w[5] = -peak;
+    return static_cast<int>(fit({.codec = &kMxfp4}, w)[0]);
+  };
+  EXPECT_EQ(exponent(7.5f), 128);
+  EXPECT_EQ(exponent(3.5f), 127);
+  EXPECT_EQ(exponent(6), 127);
+  EXPECT_EQ(exponent(7), 128);
+  EXPECT_EQ(exponent(1), 125);
+  EXPECT_EQ(exponent(0), 0);
+  EXPECT_EQ(exponent(std::numeric_limits<float>::max()), 253);
+  std::vector<float> w(32);
+  kMxfp4.unpack_row({.codec = &kMxfp4}, Bytes(16, 0xF2).data(), Bytes{0x80}.data(), w);
+  EXPECT_EQ(w[0], 2);
+  EXPECT_EQ(w[1], -12);
+}
+
+TEST(Weight, RowsComeInTheMatrixsOrder) {
+  const std::vector<float> stored = {10, 11, 12, 20, 21, 22};
+  const std::vector<int32_t> order = {2, 0, 1};
+  Weight weight = {.format = {.codec = &kF32},
+                   .rows = 2,
+                   .cols = 3,
+                   .codes = reinterpret_cast<const uint8_t*>(stored.data())};
+  std::vector<float> w(3);
+  unpack_row(weight, 1, w);
+  EXPECT_EQ(w, (std::vector<float>{20, 21, 22}));
+  weight.column_order = order.data();
+  unpack_row(weight, 1, w);
+  EXPECT_EQ(w, (std::vector<float>{21, 22, 20}));
 }
 
 TEST(Plain, BytesAreIeee) {

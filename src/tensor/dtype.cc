@@ -37,6 +37,27 @@ std::optional<DType> dtype_named(std::string_view safetensors_name) {
   return std::nullopt;
 }
 
+float e4m3_to_f32(uint8_t x) {
+  const uint32_t sign = uint32_t{x & 0x80u} << 24, exponent = (x >> 3) & 15, mantissa = x & 7;
+  if ((x & 0x7F) == 0x7F) return std::bit_cast<float>(sign | 0x7FC00000);
+  if (exponent != 0) return std::bit_cast<float>(sign | (exponent + 120) << 23 | mantissa << 20);
+  const float subnormal = static_cast<float>(mantissa) * 0x1p-9f;
+  return sign != 0 ? -subnormal : subnormal;
+}
+
+uint8_t f32_to_e4m3(float x) {
+  const uint32_t u = std::bit_cast<uint32_t>(x), sign = (u >> 24) & 0x80;
+  const uint32_t magnitude = u & 0x7FFFFFFF;
+  if (magnitude > 0x7F800000) return static_cast<uint8_t>(sign | 0x7F);
+  if (magnitude >= 0x43E00000) return static_cast<uint8_t>(sign | 0x7E);  // 448 and more
+  if (magnitude < 0x3C800000) {  // below 2^-6: adding 2^14 aligns the steps of 2^-9 and rounds
+    const float aligned = std::bit_cast<float>(magnitude) + 0x1p14f;
+    return static_cast<uint8_t>(sign | (std::bit_cast<uint32_t>(aligned) - 0x46800000));
+  }
+  const uint32_t rounded = magnitude + 0x7FFFF + ((magnitude >> 20) & 1);
+  return static_cast<uint8_t>(sign | ((rounded >> 20) - (120 << 3)));
+}
+
 float f16_to_f32(uint16_t x) {
   const uint32_t sign = uint32_t{x & 0x8000u} << 16;
   const uint32_t exponent = (x >> 10) & 0x1F;

@@ -42,6 +42,10 @@ inline uint16_t f32_to_bf16(float x) {
   return static_cast<uint16_t>((u + 0x7FFF + ((u >> 16) & 1)) >> 16);
 }
 
+float e4m3_to_f32(uint8_t x);  // FP8 E4M3 without infinities; 0x7F and 0xFF are NaN
+// Round to nearest even, saturating at 448; NaN stays NaN.
+uint8_t f32_to_e4m3(float x);
+
 float f16_to_f32(uint16_t x);  // IEEE 754 binary16
 uint16_t f32_to_f16(float x);  // round to nearest even, overflow to infinity
 

@@ -48,6 +48,34 @@ TEST(DType, HalfNarrowsToTheNearestEven) {
   EXPECT_TRUE(std::isnan(f16_to_f32(f32_to_f16(NAN))));
 }
 
+double e4m3_by_fields(uint8_t x) {
+  const int exponent = (x >> 3) & 15, mantissa = x & 7;
+  const double magnitude =
+      exponent == 0 ? std::ldexp(mantissa, -9) : std::ldexp(8 + mantissa, exponent - 10);
+  return (x & 0x80) != 0 ? -magnitude : magnitude;
+}
+
+TEST(DType, E4m3) {
+  for (uint8_t x = 0; x < 0x7F; ++x) {
+    EXPECT_EQ(e4m3_to_f32(x), e4m3_by_fields(x)) << int{x};
+    EXPECT_EQ(e4m3_to_f32(x | 0x80), e4m3_by_fields(x | 0x80)) << int{x};
+    EXPECT_EQ(f32_to_e4m3(e4m3_to_f32(x)), x);
+    if (x == 0x7E) continue;
+    const auto next = static_cast<uint8_t>(x + 1);
+    const auto a = static_cast<float>(e4m3_by_fields(x)),
+               b = static_cast<float>(e4m3_by_fields(next));
+    const float middle = (a + b) / 2;
+    EXPECT_EQ(f32_to_e4m3(middle), x % 2 == 0 ? x : next) << int{x};
+    EXPECT_EQ(f32_to_e4m3(std::nextafter(middle, a)), x) << int{x};
+    EXPECT_EQ(f32_to_e4m3(std::nextafter(middle, b)), next) << int{x};
+    EXPECT_EQ(f32_to_e4m3(-b), next | 0x80) << int{x};
+  }
+  EXPECT_EQ(f32_to_e4m3(1e30f), 0x7E);
+  EXPECT_EQ(f32_to_e4m3(-INFINITY), 0xFE);
+  EXPECT_TRUE(std::isnan(e4m3_to_f32(f32_to_e4m3(NAN))));
+  EXPECT_TRUE(std::isnan(e4m3_to_f32(0xFF)));
+}
+
 TEST(DType, BrainNarrowsToTheNearestEven) {
   for (uint32_t x = 0; x < 0x7F7F; ++x) {
     const auto a = std::bit_cast<float>(x << 16), b = std::bit_cast<float>((x + 1) << 16);
