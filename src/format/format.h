@@ -74,11 +74,6 @@ struct Codec {
 // Whether Format::group and Format::scale mean anything: not for plain codecs and fixed blocks.
 bool has_groups(const Codec& codec);
 
-// Groups and scales are the codec's own (a GGUF block format): no :GROUP, no /SCALE.
-inline bool has_own_groups(const Codec& codec) {
-  return codec.grid != nullptr && codec.grid->group != 0;
-}
-
 // The one list of codecs.
 std::span<const Codec* const> codecs();
 
