@@ -23,10 +23,10 @@ extern const Codec kU3Group;
 extern const Codec kU2Group;
 
 // gguf_blocks_32.cc
-extern const Codec kQ8_0;
-extern const Codec kQ4_0;
-extern const Codec kQ4_1;
-extern const Codec kQ5_0;
+extern const Codec kQ80;
+extern const Codec kQ40;
+extern const Codec kQ41;
+extern const Codec kQ50;
 extern const Codec kIq4Nl;
 
 // gguf_blocks_256.cc

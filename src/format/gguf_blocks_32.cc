@@ -25,7 +25,7 @@ float peak_of(const float* w) {
   return peak;
 }
 
-struct Q8_0 {
+struct Q80 {
   static constexpr const char* kName = "q8_0";
   static constexpr int kCols = kCols32, kBytes = 34;
   static constexpr Grid kGrid = {.bits = 8, .bias = 128, .group = 32};
@@ -45,7 +45,7 @@ struct Q8_0 {
   }
 };
 
-struct Q4_0 {
+struct Q40 {
   static constexpr const char* kName = "q4_0";
   static constexpr int kCols = kCols32, kBytes = 18;
   static constexpr Grid kGrid = {.bits = 4, .bias = 8, .group = 32};
@@ -64,7 +64,7 @@ struct Q4_0 {
   }
 };
 
-struct Q4_1 {
+struct Q41 {
   static constexpr const char* kName = "q4_1";
   static constexpr int kCols = kCols32, kBytes = 20;
   static constexpr Grid kGrid = {.bits = 4, .bias = 0, .has_offset = true, .group = 32};
@@ -90,7 +90,7 @@ struct Q4_1 {
   }
 };
 
-struct Q5_0 {
+struct Q50 {
   static constexpr const char* kName = "q5_0";
   static constexpr int kCols = kCols32, kBytes = 22;
   static constexpr Grid kGrid = {.bits = 5, .bias = 16, .group = 32};
@@ -141,10 +141,10 @@ struct Iq4Nl {
 
 }  // namespace
 
-const Codec kQ8_0 = BlockCodec<Q8_0>::codec();
-const Codec kQ4_0 = BlockCodec<Q4_0>::codec();
-const Codec kQ4_1 = BlockCodec<Q4_1>::codec();
-const Codec kQ5_0 = BlockCodec<Q5_0>::codec();
+const Codec kQ80 = BlockCodec<Q80>::codec();
+const Codec kQ40 = BlockCodec<Q40>::codec();
+const Codec kQ41 = BlockCodec<Q41>::codec();
+const Codec kQ50 = BlockCodec<Q50>::codec();
 const Codec kIq4Nl = BlockCodec<Iq4Nl>::codec();
 
 }  // namespace sinter

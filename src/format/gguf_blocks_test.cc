@@ -102,9 +102,9 @@ TEST(GgufBlocks, PackingEqualsThePackageBitForBit) {
 TEST(GgufBlocks, VectorsWorkedByHand) {
   std::vector<float> w(32);
   for (size_t i = 0; i < 32; ++i) w[i] = static_cast<float>(i) - 16;
-  EXPECT_EQ(pack(kQ4_0, w), from_hex("0040809191a2a2b3b3c4c4d5d5e6e6f7f7f8"));
-  EXPECT_EQ(pack(kQ4_1, w), from_hex("224000cc80809191a2a2b3b3c4c4d5d5e6e6f7f7"));
-  EXPECT_EQ(pack(kQ5_0, w), from_hex("003c0000ffff00112233445566778899aabbccddeeff"));
+  EXPECT_EQ(pack(kQ40, w), from_hex("0040809191a2a2b3b3c4c4d5d5e6e6f7f7f8"));
+  EXPECT_EQ(pack(kQ41, w), from_hex("224000cc80809191a2a2b3b3c4c4d5d5e6e6f7f7"));
+  EXPECT_EQ(pack(kQ50, w), from_hex("003c0000ffff00112233445566778899aabbccddeeff"));
   // Q4_K: d = dmin = 1; scales 1 2 3 4 17 34 51 63 and minima 5 6 7 8 20 40 60 33; all codes 1.
   Bytes block = from_hex("003c003c4182c3c44586c7884182c31f");
   block.resize(144, 0x11);
@@ -123,7 +123,7 @@ TEST(GgufBlocks, WhatIsOnTheGridStays) {
       w[i] = codec->grid->table != nullptr ? codec->grid->table[j] * 0.5f
                                            : (static_cast<float>(j) - 8) * 0.5f;
     }
-    if (codec == &kQ8_0 || codec->grid->super > 0) {  // their scales have other multiples
+    if (codec == &kQ80 || codec->grid->super > 0) {  // their scales have other multiples
       EXPECT_LT(mean_square_error(*codec, w), 1e-3);
     } else {
       EXPECT_EQ(unpack(*codec, pack(*codec, w), w.size()), w);
