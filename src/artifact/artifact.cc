@@ -15,17 +15,12 @@ namespace sinter {
 namespace {
 
 // Beside the weights, what decides how a prompt is read and an answer ended.
-constexpr std::array kAnswerFiles = {"config.json",
-                                     "generation_config.json",
-                                     "tokenizer.json",
-                                     "tokenizer_config.json",
-                                     "special_tokens_map.json",
-                                     "added_tokens.json",
-                                     "vocab.json",
-                                     "merges.txt",
-                                     "tokenizer.model",
-                                     "chat_template.jinja",
-                                     "chat_template.json"};
+constexpr std::array kAnswerFiles = {
+    "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json",
+    "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "tokenizer.model",
+    "chat_template.jinja", "chat_template.json",
+    // How weights are meant, in some dialects (dialect.h).
+    "hf_quant_config.json", "quantize_config.json", "quant_config.json"};
 
 std::string lower(std::string_view text) {
   std::string out(text);
@@ -39,12 +34,22 @@ std::string_view without_suffix(std::string_view name, std::string_view suffix) 
 
 class DirectoryArtifact : public Artifact {
  public:
-  explicit DirectoryArtifact(const std::string& directory)
+  DirectoryArtifact(const std::string& directory, const ArtifactOptions& options)
       : directory_(directory),
         config_(read_json_file(directory + "/config.json")),
-        dialect_(read_dialect(config_, directory)),
+        dialect_(read_dialect(config_, directory, options.weights_only)),
         checkpoint_(Checkpoint::open_directory(directory)) {
-    for (const StoredTensor& t : checkpoint_->tensors()) check_belongs(t);
+    bool quantised = dialect_.method.empty() || !dialect_.by_presence;
+    for (const StoredTensor& t : checkpoint_->tensors()) {
+      check_belongs(t);
+      quantised = quantised || !coded_module(t).empty();
+    }
+    if (!quantised) {
+      fail(Fault::corrupt, "quantized-corrupt",
+           "{}: its configuration says \"{}\", but no tensor is stored so; the checkpoint and its "
+           "configuration do not belong together",
+           directory_, dialect_.method);
+    }
     scheme_ = describe();
   }
 
@@ -56,18 +61,25 @@ class DirectoryArtifact : public Artifact {
   bool has_matrix(std::string_view module) const override {
     const std::string name(module);
     return checkpoint_->find(name + ".weight") != nullptr ||
-           checkpoint_->find(name + ".weight_packed") != nullptr;
+           checkpoint_->find(name + ".weight_packed") != nullptr ||
+           checkpoint_->find(name + ".qweight") != nullptr;
   }
   bool has_tensor(std::string_view tensor) const override {
     return checkpoint_->find(tensor) != nullptr;
   }
   Activation activation(std::string_view module) const override {
-    const QuantGroup* group = dialect_.group_of(module);
-    return {.mode = group == nullptr ? ActivationMode::exact : group->scheme.activation};
+    const QuantGroup* group = group_of(module);
+    if (group == nullptr) return {};
+    const ActivationMode mode = group->scheme.activation;
+    if (mode != ActivationMode::int8_tensor && mode != ActivationMode::fp8_tensor) {
+      return {.mode = mode};
+    }
+    return {.mode = mode,
+            .scale = load_input_scale(*checkpoint_, directory_, std::string(module), *group)};
   }
 
   Weight matrix(std::string_view module, int64_t rows, int64_t cols) const override {
-    const QuantGroup* group = dialect_.group_of(module);
+    const QuantGroup* group = group_of(module);
     if (group == nullptr) return dense(std::string(module), rows, cols);
     const std::lock_guard lock(mutex_);
     auto at = loaded_.find(module);
@@ -102,6 +114,24 @@ class DirectoryArtifact : public Artifact {
   }
 
  private:
+  // The group that quantises a module of this checkpoint, or null.
+  const QuantGroup* group_of(std::string_view module) const {
+    const QuantGroup* group = dialect_.group_of(module);
+    const bool dense =
+        group != nullptr && dialect_.by_presence && !is_stored(*checkpoint_, module, *group);
+    return dense ? nullptr : group;
+  }
+
+  // The quantised module whose codes a tensor holds, or "".
+  std::string_view coded_module(const StoredTensor& t) const {
+    const size_t dot = t.name.rfind('.');
+    if (dot == std::string::npos) return {};
+    const std::string_view module = std::string_view(t.name).substr(0, dot);
+    const QuantGroup* group = group_of(module);
+    if (group == nullptr || tensors_of(group->layout).codes != t.name.substr(dot)) return {};
+    return module;
+  }
+
   [[noreturn]] void fail_shape(const std::string& name, int64_t rows, int64_t cols,
                                const std::vector<int64_t>& found) const {
     fail(Fault::corrupt, "tensor-shape",
@@ -142,20 +172,20 @@ class DirectoryArtifact : public Artifact {
 
   // A tensor that only a quantised module has must belong to one, and the other way round.
   void check_belongs(const StoredTensor& t) const {
-    const std::string_view packed = without_suffix(t.name, ".weight_packed");
+    std::string_view packed = without_suffix(t.name, ".weight_packed");
+    if (packed.empty()) packed = without_suffix(t.name, ".qweight");
     const std::string_view weight = without_suffix(t.name, ".weight");
-    if (!packed.empty() && dialect_.group_of(packed) == nullptr) {
+    if (!packed.empty() && group_of(packed) == nullptr) {
       fail(Fault::corrupt, "quantized-corrupt",
-           "{}: tensor \"{}\": its module is quantised, but no group of config.json's "
-           "quantization_config names it",
+           "{}: tensor \"{}\": its module is quantised, but nothing in config.json's "
+           "quantization_config says so",
            directory_, t.name);
     }
     if (weight.empty() || t.shape.size() != 2 || plain_codec(t.dtype) == nullptr) return;
-    if (const QuantGroup* group = dialect_.group_of(weight)) {
+    if (const QuantGroup* group = group_of(weight)) {
       fail(Fault::corrupt, "quantized-corrupt",
-           "{}: tensor \"{}\": expected quantised weights (config_groups/{} names this module), "
-           "found "
-           "a dense {} matrix",
+           "{}: tensor \"{}\": expected quantised weights (\"{}\" of quantization_config names "
+           "this module), found a dense {} matrix",
            directory_, t.name, group->name, traits(t.dtype).name);
     }
   }
@@ -165,16 +195,22 @@ class DirectoryArtifact : public Artifact {
     std::map<DType, int> dense_types;
     std::vector<std::string> kinds;
     for (const StoredTensor& t : checkpoint_->tensors()) {
-      const std::string_view scaled = without_suffix(t.name, ".weight_scale");
       if (t.name.ends_with(".weight") && t.shape.size() == 2) ++dense_types[t.dtype];
-      if (scaled.empty() || plain_codec(t.dtype) == nullptr) continue;
-      const QuantGroup* group = dialect_.group_of(scaled);
-      if (group == nullptr) continue;
-      const std::string kind = fmt::format("{} ({})", scheme_name(group->scheme),
-                                           to_string(format_of(group->scheme, t.dtype)));
+      const std::string_view module = coded_module(t);
+      if (module.empty()) continue;
+      const QuantGroup& group = *group_of(module);
+      const ActivationMode inputs = group.scheme.activation;
+      const bool named = inputs == ActivationMode::exact || inputs == ActivationMode::int8_token;
+      const std::string kind =
+          fmt::format("{} ({}{}{})", scheme_name(group.scheme),
+                      to_string(format_of(group.scheme, scale_type(*checkpoint_, module, group))),
+                      named ? "" : ", inputs ", named ? "" : to_string(inputs));
       if (std::find(kinds.begin(), kinds.end(), kind) == kinds.end()) kinds.push_back(kind);
     }
-    if (!kinds.empty()) return fmt::format("{} {}", dialect_.method, fmt::join(kinds, " + "));
+    if (!kinds.empty()) {
+      return fmt::format("{} {}{}", dialect_.method, fmt::join(kinds, " + "),
+                         dialect_.left_out.empty() ? "" : ", weights only");
+    }
     const auto most = std::max_element(dense_types.begin(), dense_types.end(),
                                        [](auto& a, auto& b) { return a.second < b.second; });
     return most == dense_types.end() ? "empty" : lower(traits(most->first).name);
@@ -211,7 +247,8 @@ class DirectoryArtifact : public Artifact {
 
 }  // namespace
 
-std::shared_ptr<const Artifact> Artifact::open(const std::string& directory) {
+std::shared_ptr<const Artifact> Artifact::open(const std::string& directory,
+                                               const ArtifactOptions& options) {
   if (!std::filesystem::exists(directory + "/config.json")) {
     fail(
         Fault::not_found, "artifact-not-found",
@@ -219,7 +256,7 @@ std::shared_ptr<const Artifact> Artifact::open(const std::string& directory) {
         "config.json there",
         directory);
   }
-  return std::make_shared<DirectoryArtifact>(directory);
+  return std::make_shared<DirectoryArtifact>(directory, options);
 }
 
 }  // namespace sinter

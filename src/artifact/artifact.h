@@ -16,10 +16,17 @@
 
 namespace sinter {
 
+struct ArtifactOptions {
+  // Leave out what a checkpoint asks of inputs, keys and values that this version cannot do (NVFP4
+  // inputs, an FP8 KV cache), and what it can: inputs stay as they are. scheme() says so.
+  bool weights_only = false;
+};
+
 class Artifact {
  public:
   // Opens DIR. Throws Error(not_found | corrupt | unsupported) naming the file and field.
-  static std::shared_ptr<const Artifact> open(const std::string& directory);
+  static std::shared_ptr<const Artifact> open(const std::string& directory,
+                                              const ArtifactOptions& options = {});
   virtual ~Artifact() = default;
 
   virtual const std::string& directory() const = 0;
@@ -30,6 +37,7 @@ class Artifact {
   // or in whatever dialect the checkpoint uses. Throws Error(not_found | corrupt | unsupported).
   // The bytes live as long as this Artifact. `rows` x `cols` is what the caller expects.
   virtual Weight matrix(std::string_view module, int64_t rows, int64_t cols) const = 0;
+  // What its inputs go through, as the checkpoint says; static scales included. Throws as matrix().
   virtual Activation activation(std::string_view module) const = 0;
   virtual bool has_matrix(std::string_view module) const = 0;
   // A small dense tensor (norm gain, bias) as float32. Throws Error(not_found | corrupt).

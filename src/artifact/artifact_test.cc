@@ -275,9 +275,20 @@ TEST_F(ArtifactTest, RefusesOtherDialectsByName) {
     EXPECT_NE(message_.find(word), std::string::npos) << message_;
     EXPECT_NE(message_.find("later version"), std::string::npos) << message_;
   };
-  refused(R"({"quant_method":"awq","bits":4})", "AutoAWQ");
-  refused(R"({"quant_method":"gptq","bits":4})", "GPTQ");
-  refused(R"({"quant_method":"fp8"})", "FP8");
+  refused(R"({"quant_method":"mxfp4"})", "mixture of experts");
+  refused(R"({"quant_method":"awq","bits":8})", "8 bits");
+  refused(R"({"quant_method":"awq","bits":4,"version":"gemv"})", "gemv");
+  refused(R"({"quant_method":"awq","bits":4,"invented":1})", "invented");
+  refused(R"({"quant_method":"gptq","bits":5})", "num_bits");
+  refused(R"({"quant_method":"gptq","bits":4,"checkpoint_format":"marlin"})", "marlin");
+  refused(R"({"quant_method":"gptq","bits":4,"checkpoint_format":"gptq_p"})", "gptq_p");
+  refused(R"({"quant_method":"gptq","bits":4,"adapter":{"rank":8}})", "adapter");
+  refused(R"({"quant_method":"fp8","scale_fmt":"ue8m0"})", "ue8m0");
+  refused(R"({"quant_method":"fp8","weight_block_size":[64,64]})", "groups of 64");
+  refused(R"({"quant_method":"modelopt","quant_algo":"NVFP4"})", "--weights-only");
+  refused(R"({"quant_method":"modelopt","quant_algo":"NVFP4_AWQ"})", "NVFP4_AWQ");
+  refused(R"({"quant_method":"modelopt","quant_algo":"FP8","kv_cache_quant_algo":"FP8"})",
+          "kv_cache_quant_algo");
   refused(R"({"bits":4})", "quant_method");
   refused(R"({"quant_method":"sinter","version":"2","config_groups":{}})", "version");
   const auto ct = [](const std::string& rest) {
@@ -286,12 +297,18 @@ TEST_F(ArtifactTest, RefusesOtherDialectsByName) {
   };
   refused(
       ct(R"({"targets":["Linear"],"weights":{"num_bits":8,"type":"float","strategy":"channel"}})"),
-      "float");
+      "pack-quantized");
+  refused(ct(R"({"targets":["Linear"],"weights":{"num_bits":6,"type":"float"}})"), "6 bits");
+  refused(
+      ct(R"({"targets":["Linear"],"weights":{"num_bits":4,"type":"float","group_size":16,"strategy":"tensor_group"},)"
+         R"("format":"nvfp4-pack-quantized","input_activations":{"num_bits":4,"type":"float",)"
+         R"("strategy":"tensor_group","group_size":16,"dynamic":"local"}})"),
+      "--weights-only");
   refused(ct(R"({"targets":["Linear"],"weights":{"num_bits":5,"strategy":"channel"}})"),
           "num_bits");
   refused(ct(R"({"targets":["Linear"],"weights":{"num_bits":4,"strategy":"block"}})"), "block");
   refused(
-      ct(R"({"targets":["Linear"],"weights":{"num_bits":4,"strategy":"channel","actorder":"group"}})"),
+      ct(R"({"targets":["Linear"],"weights":{"num_bits":4,"strategy":"channel","actorder":"both"}})"),
       "actorder");
   refused(
       ct(R"({"targets":["Linear"],"weights":{"num_bits":4,"strategy":"channel","invented":1}})"),
@@ -300,8 +317,8 @@ TEST_F(ArtifactTest, RefusesOtherDialectsByName) {
       ct(R"({"targets":["Linear"],"weights":{"num_bits":8,"strategy":"channel"},"format":"float-quantized"})"),
       "float-quantized");
   refused(
-      ct(R"({"targets":["Linear"],"weights":{"num_bits":8,"strategy":"channel"},"input_activations":{"num_bits":8,"strategy":"tensor"}})"),
-      "activations");
+      ct(R"({"targets":["Linear"],"weights":{"num_bits":8,"strategy":"channel"},"input_activations":{"num_bits":8,"strategy":"tensor","dynamic":true}})"),
+      "dynamic");
   refused(
       ct(R"({"targets":["Linear"],"weights":{"num_bits":8,"strategy":"channel"},"output_activations":{"num_bits":8}})"),
       "output_activations");
@@ -313,7 +330,7 @@ TEST_F(ArtifactTest, RefusesOtherDialectsByName) {
   refused(
       R"({"quant_method":"compressed-tensors","config_groups":{},"quantization_status":"frozen"})",
       "frozen");
-  put("quantize_config.json", "{}");
+  put("quantize_config.json", "{}");  // no bits
   EXPECT_EQ(code_of("{}", {f32("m.weight", {2, 8}, std::vector<float>(16))}),
             "dialect-unsupported");
 }
@@ -346,7 +363,9 @@ TEST_F(ArtifactTest, RefusesWeightsThatContradictTheConfig) {
   EXPECT_EQ(with(2, f32("m.weight_shape", {2}, {2, 8})), "quantized-corrupt");
   auto ordered = good;
   ordered.push_back(i32("m.weight_g_idx", {8}, std::vector<uint32_t>(8)));
-  EXPECT_EQ(code_of(config, ordered), "dialect-unsupported");
+  EXPECT_EQ(code_of(config, ordered), "");  // all in the one group that there is
+  ordered.back() = i32("m.weight_g_idx", {8}, {0, 0, 0, 0, 0, 0, 0, 1});
+  EXPECT_EQ(code_of(config, ordered), "quantized-corrupt");
 }
 
 TEST_F(ArtifactTest, DigestNamesWhatDeterminesAnswers) {

@@ -1,40 +1,90 @@
-// Law 2 rules here: a key or value that would change answers and is not understood is an error.
 #include "artifact/dialect.h"
 
 #include <algorithm>
 #include <array>
 #include <filesystem>
 
-#include "base/error.h"
+#include "artifact/dialect_fields.h"
+#include "base/file.h"
 
 namespace sinter {
 namespace {
 
-struct LayoutName {
-  std::string_view name;
-  Layout layout;
+struct Reader {
+  std::string_view method;
+  Dialect (*read)(const DialectSource& source);
 };
-// The one list of compressed-tensors formats that this version reads.
-constexpr std::array<LayoutName, 3> kLayouts = {{{"pack-quantized", Layout::packed},
-                                                 {"int-quantized", Layout::bytes},
-                                                 {"naive-quantized", Layout::bytes}}};
+// The one list of dialects.
+constexpr std::array kReaders = {
+    Reader{"compressed-tensors", read_compressed_tensors},
+    Reader{"sinter", read_compressed_tensors},
+    Reader{"awq", read_awq},
+    Reader{"gptq", read_gptq},
+    Reader{"fp8", read_fp8},
+    Reader{"modelopt", read_modelopt},
+};
 
-// Side-car files by which other tools say that a checkpoint is quantised.
-constexpr std::array kSideCars = {"hf_quant_config.json", "quantize_config.json",
-                                  "quant_config.json"};
+// Files that stand for a quantization_config, and the dialect of one that does not name it.
+struct SideCar {
+  const char* file;
+  const char* method;
+};
+constexpr std::array kSideCars = {SideCar{"hf_quant_config.json", "modelopt"},
+                                  SideCar{"quantize_config.json", "gptq"},
+                                  SideCar{"quant_config.json", "awq"}};
+constexpr std::array<const char*, kSideCars.size()> kSideCarFiles = {
+    kSideCars[0].file, kSideCars[1].file, kSideCars[2].file};
 
-template <typename... Args>
-[[noreturn]] void unsupported(fmt::format_string<Args...> format, Args&&... args) {
-  fail(Fault::unsupported, "dialect-unsupported",
-       "{}. This version reads dense checkpoints, compressed-tensors with integer weights "
-       "(pack-quantized, int-quantized, naive-quantized) and its own; a later version reads more. "
-       "Use "
-       "the dense checkpoint, and compress it with `sinter compress`",
-       fmt::format(format, std::forward<Args>(args)...));
+// What other programs call their dialects, for a message that says more than "unknown".
+std::string described(const JsonFields& fields, const std::string& method) {
+  struct Known {
+    std::string_view method, meaning;
+  };
+  constexpr std::array kKnown = {
+      Known{"mxfp4", "gpt-oss MXFP4, whose weights are a mixture of experts"},
+      Known{"bitsandbytes", "bitsandbytes"},
+      Known{"auto-round", "AutoRound"},
+      Known{"hqq", "HQQ"},
+      Known{"exl2", "ExLlamaV2"},
+      Known{"quark", "AMD Quark"},
+      Known{"torchao", "torchao"},
+      Known{"fbgemm_fp8", "FBGEMM FP8"}};
+  for (const Known& k : kKnown) {
+    if (k.method == method)
+      return fmt::format("{}: quant_method \"{}\" ({})", fields.where(), method, k.meaning);
+  }
+  return fmt::format("{}: quant_method \"{}\"", fields.where(), method.substr(0, 60));
 }
 
 bool is_empty(const Json& value) {
   return value.is_null() || ((value.is_object() || value.is_array()) && value.empty());
+}
+
+Dialect read(const JsonFields& fields, const std::string& method, bool weights_only) {
+  for (const Reader& r : kReaders) {
+    if (r.method != method) continue;
+    Dialect dialect = r.read({fields, method, weights_only});
+    dialect.method = method;
+    if (weights_only) {
+      for (QuantGroup& g : dialect.groups) {
+        if (g.scheme.activation == ActivationMode::exact) continue;
+        if (dialect.left_out.empty()) dialect.left_out = to_string(g.scheme.activation);
+        g.scheme.activation = ActivationMode::exact;
+      }
+    }
+    return dialect;
+  }
+  unsupported("{}", described(fields, method));
+}
+
+}  // namespace
+
+void fail_dialect(const std::string& what) {
+  fail(Fault::unsupported, "dialect-unsupported",
+       "{}. This version reads dense checkpoints, compressed-tensors, AutoAWQ (gemm), GPTQ, "
+       "Hugging Face FP8, ModelOpt (FP8, NVFP4) and its own; a later version may read more. Use "
+       "the dense checkpoint, and compress it with `sinter compress`",
+       what);
 }
 
 void refuse_unknown_keys(const JsonFields& fields, std::span<const std::string_view> known) {
@@ -44,7 +94,8 @@ void refuse_unknown_keys(const JsonFields& fields, std::span<const std::string_v
   }
 }
 
-std::vector<NamePattern> read_patterns(const JsonFields& fields, const char* key) {
+std::vector<NamePattern> read_patterns(const JsonFields& fields, const char* key,
+                                       NamePattern::Globs globs) {
   std::vector<NamePattern> patterns;
   if (!fields.has(key)) return patterns;
   const std::string where = fmt::format("{}/{}", fields.where(), key);
@@ -52,139 +103,20 @@ std::vector<NamePattern> read_patterns(const JsonFields& fields, const char* key
   if (!list.is_array()) fail(Fault::bad_input, "json-field", "{}: expected a list of names", where);
   for (const Json& name : list) {
     if (!name.is_string()) fail(Fault::bad_input, "json-field", "{}: expected only strings", where);
-    patterns.emplace_back(name.get<std::string>(), NamePattern::Globs::no, where);
+    patterns.emplace_back(name.get<std::string>(), globs, where);
   }
   return patterns;
 }
 
-// The words that weights and input_activations share. `dynamic` is checked by the caller.
-constexpr std::array<std::string_view, 12> kArgKeys = {
-    "num_bits", "type",     "symmetric", "strategy",        "group_size",  "block_structure",
-    "dynamic",  "actorder", "observer",  "observer_kwargs", "scale_dtype", "zp_dtype"};
-
-void require_int(const JsonFields& args) {
-  refuse_unknown_keys(args, kArgKeys);
-  if (const std::string type = args.string("type", "int"); type != "int") {
-    unsupported("{}: type: expected \"int\", found \"{}\"", args.where(), type);
+void leave_out(Dialect& dialect, bool weights_only, const std::string& what) {
+  if (!weights_only) {
+    unsupported("{}: this version does not compute that; --weights-only takes the weights alone",
+                what);
   }
-  if (args.has("block_structure")) unsupported("{}: block_structure is set", args.where());
+  if (dialect.left_out.empty()) dialect.left_out = what;
 }
 
-void read_weights(const JsonFields& args, QuantGroup& group) {
-  require_int(args);
-  const int64_t bits = args.integer("num_bits", 8);
-  group.scheme.bits = static_cast<int>(std::clamp<int64_t>(bits, 0, 64));
-  group.scheme.symmetric = args.boolean("symmetric", true);
-  if (args.has("dynamic") && args.at("dynamic") != Json(false)) {
-    unsupported("{}: dynamic: expected false for weights", args.where());
-  }
-  if (args.has("actorder")) {
-    const Json& order = args.at("actorder");
-    if (order != Json("weight") && order != Json("static") && order != Json(false)) {
-      unsupported("{}: actorder {} (columns in another order than their groups)", args.where(),
-                  to_line(order).substr(0, 40));
-    }
-  }
-  const int64_t size = args.integer("group_size", 0);
-  const std::string strategy = args.string("strategy", size > 0   ? "group"
-                                                       : size < 0 ? "channel"
-                                                                  : "tensor");
-  if (strategy == "group") {
-    if (size < 1 || size > INT32_MAX) {
-      fail(Fault::bad_input, "json-field", "{}: group_size: expected 1 or more columns, found {}",
-           args.where(), size);
-    }
-    group.scheme.group = static_cast<int32_t>(size);
-  } else if (strategy == "tensor") {
-    group.per_tensor = true;
-  } else if (strategy != "channel") {
-    unsupported("{}: strategy \"{}\"", args.where(), strategy);
-  }
-}
-
-void read_activations(const JsonFields& args, QuantGroup& group) {
-  require_int(args);
-  if (args.integer("num_bits", 8) != 8 || !args.boolean("symmetric", true) ||
-      args.string("strategy", "") != "token" || !args.has("dynamic") ||
-      args.at("dynamic") != Json(true)) {
-    unsupported(
-        "{}: expected 8-bit symmetric activations with one dynamic scale per token, found {}",
-        args.where(), to_line(args.json()).substr(0, 200));
-  }
-  group.scheme.activation = ActivationMode::int8_token;
-}
-
-Layout layout_named(const std::string& name, const std::string& where) {
-  for (const LayoutName& l : kLayouts) {
-    if (l.name == name) return l.layout;
-  }
-  unsupported("{}: format \"{}\"", where, name);
-}
-
-void refuse_problem(const QuantGroup& group, const std::string& where) {
-  if (const std::string problem = scheme_problem(group.scheme); !problem.empty()) {
-    unsupported("{}: {}", where, problem);
-  }
-  if (group.layout == Layout::bytes && group.scheme.bits != 8) {
-    unsupported("{}: {}-bit codes stored as bytes", where, group.scheme.bits);
-  }
-  if (group.layout == Layout::packed && group.scheme.activation != ActivationMode::exact) {
-    unsupported("{}: int8 activations with packed weights", where);
-  }
-}
-
-QuantGroup read_group(const JsonFields& groups, const std::string& name,
-                      const std::string& global_format) {
-  QuantGroup group;
-  group.name = name;
-  const std::string where = groups.where() + "/" + name;
-  std::string format = global_format;
-  if (const Scheme* preset = preset_named(name);
-      preset != nullptr && groups.at(name.c_str()).is_array()) {  // {"W4A16": [targets]}
-    group.scheme = *preset;
-    group.targets = read_patterns(groups, name.c_str());
-  } else {
-    const JsonFields fields = groups.object(name.c_str());
-    constexpr std::array<std::string_view, 5> kKeys = {"targets", "weights", "input_activations",
-                                                       "output_activations", "format"};
-    refuse_unknown_keys(fields, kKeys);
-    group.targets = read_patterns(fields, "targets");
-    if (!fields.has("weights")) unsupported("{}: weights are not quantised", where);
-    read_weights(fields.object("weights"), group);
-    if (fields.has("input_activations"))
-      read_activations(fields.object("input_activations"), group);
-    if (fields.has("output_activations")) unsupported("{}: output_activations are set", where);
-    format = fields.string("format", global_format);
-  }
-  if (format.empty() || format == "mixed-precision") {  // as compressed-tensors infers it
-    format = group.scheme.activation == ActivationMode::exact ? "pack-quantized" : "int-quantized";
-  }
-  group.layout = layout_named(format, where);
-  refuse_problem(group, where);
-  return group;
-}
-
-// What other programs call their dialects, for a message that says more than "unknown".
-std::string described(const JsonFields& fields, const std::string& method) {
-  struct Known {
-    std::string_view method, meaning;
-  };
-  constexpr std::array<Known, 8> kKnown = {{{"awq", "AutoAWQ"},
-                                            {"gptq", "GPTQ"},
-                                            {"fp8", "Hugging Face FP8"},
-                                            {"modelopt", "NVIDIA ModelOpt"},
-                                            {"mxfp4", "gpt-oss MXFP4"},
-                                            {"bitsandbytes", "bitsandbytes"},
-                                            {"auto-round", "AutoRound"},
-                                            {"hqq", "HQQ"}}};
-  for (const Known& k : kKnown) {
-    if (k.method == method)
-      return fmt::format("{}: quant_method \"{}\" ({})", fields.where(), method, k.meaning);
-  }
-  return fmt::format("{}: quant_method \"{}\"", fields.where(), method.substr(0, 60));
-}
-
-}  // namespace
+std::vector<NamePattern> all_linears() { return {{"Linear", NamePattern::Globs::no, "targets"}}; }
 
 std::string_view module_class(std::string_view module) {
   const size_t dot = module.rfind('.');
@@ -214,47 +146,25 @@ const QuantGroup* Dialect::group_of(std::string_view module) const {
   return first([&](const NamePattern& p) { return p.text() == cls; });
 }
 
-Dialect read_dialect(const Json& config, const std::string& directory) {
+std::span<const char* const> side_car_files() { return kSideCarFiles; }
+
+Dialect read_dialect(const Json& config, const std::string& directory, bool weights_only) {
   const JsonFields root(config, directory + "/config.json");
-  Dialect dialect;
-  const char* key = root.has("quantization_config")  ? "quantization_config"
-                    : root.has("compression_config") ? "compression_config"  // its old name
-                                                     : nullptr;
-  if (key == nullptr) {
-    for (const char* name : kSideCars) {
-      if (std::filesystem::exists(directory + "/" + name)) {
-        unsupported("{}/{}: a quantised checkpoint that describes itself in this file", directory,
-                    name);
-      }
-    }
-    return dialect;
+  if (root.has("quantization_config")) {
+    const JsonFields fields = root.object("quantization_config");
+    return read(fields, fields.string("quant_method", ""), weights_only);
   }
-  const JsonFields fields = root.object(key);
-  dialect.method = fields.string(
-      "quant_method", key == std::string_view("compression_config") ? "compressed-tensors" : "");
-  if (dialect.method != "compressed-tensors" && dialect.method != "sinter") {
-    unsupported("{}", described(fields, dialect.method));
+  if (root.has("compression_config")) {  // its old name
+    return read(root.object("compression_config"), "compressed-tensors", weights_only);
   }
-  if (const std::string version = fields.string("version", "1");
-      dialect.method == "sinter" && version != "1") {
-    unsupported("{}: version \"{}\" of Sinter's own dialect", fields.where(),
-                version.substr(0, 20));
+  for (const SideCar& car : kSideCars) {
+    const std::string path = directory + "/" + car.file;
+    if (!std::filesystem::exists(path)) continue;
+    const Json json = read_json_file(path);
+    const JsonFields fields(json, path);
+    return read(fields, fields.string("quant_method", car.method), weights_only);
   }
-  constexpr std::array<std::string_view, 7> kKeys = {
-      "quant_method",  "version", "format", "quantization_status", "global_compression_ratio",
-      "config_groups", "ignore"};
-  refuse_unknown_keys(fields, kKeys);
-  if (const std::string status = fields.string("quantization_status", "compressed");
-      status != "compressed") {
-    unsupported("{}: quantization_status \"{}\"", fields.where(), status);
-  }
-  const std::string format = fields.string("format", "");
-  dialect.ignore = read_patterns(fields, "ignore");
-  const JsonFields groups = fields.object("config_groups");
-  for (const auto& [name, value] : groups.json().items()) {
-    dialect.groups.push_back(read_group(groups, name, format));
-  }
-  return dialect;
+  return {};
 }
 
 }  // namespace sinter

@@ -21,6 +21,26 @@ constexpr std::array kPresets = {
     Preset{"W2A16_ASYM", {.bits = 2, .symmetric = false, .group = 32}},
 };
 
+// What the floats are called, and their codecs with and without a group.
+struct NumberNames {
+  Number number;
+  std::string_view scheme, whole_row, grouped;
+};
+constexpr std::array kNumbers = {
+    NumberNames{Number::e4m3, "FP8", "f8_row", "f8_group"},
+    NumberNames{Number::mxfp4, "MXFP4", "mxfp4", "mxfp4"},
+    NumberNames{Number::nvfp4, "NVFP4", "nvfp4", "nvfp4"},
+    NumberNames{Number::nvfp4_div, "NVFP4", "nvfp4_div", "nvfp4_div"},
+};
+
+// Null for integers.
+const NumberNames* float_names(Number number) {
+  for (const NumberNames& n : kNumbers) {
+    if (n.number == number) return &n;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 std::span<const Preset> presets() { return kPresets; }
@@ -33,11 +53,21 @@ const Scheme* preset_named(std::string_view name) {
 }
 
 std::string scheme_name(const Scheme& scheme) {
-  return fmt::format("W{}A{}{}", scheme.bits, scheme.activation == ActivationMode::exact ? 16 : 8,
-                     scheme.symmetric ? "" : "_ASYM");
+  const bool exact = scheme.activation == ActivationMode::exact;
+  if (const NumberNames* names = float_names(scheme.number)) {
+    return fmt::format("{}{}", names->scheme, exact ? "A16" : "");
+  }
+  return fmt::format("W{}A{}{}", scheme.bits, exact ? 16 : 8, scheme.symmetric ? "" : "_ASYM");
 }
 
 Format format_of(const Scheme& scheme, DType scale) {
+  if (const NumberNames* names = float_names(scheme.number)) {
+    Format format = format_named(scheme.group == 0 ? names->whole_row : names->grouped);
+    if (!has_groups(*format.codec)) return format;
+    format.group = scheme.group;
+    format.scale = scale;
+    return format;
+  }
   Format format =
       format_named(scheme.bits == 8 && scheme.symmetric && scheme.group == 0
                        ? "i8_row"

@@ -12,11 +12,15 @@
 
 namespace sinter {
 
+// What a code is: an integer, or a small float with its own kind of scales (format/float*.cc).
+enum class Number : uint8_t { integer, e4m3, mxfp4, nvfp4, nvfp4_div };
+
 struct Scheme {
   int bits = 8;           // 8, 4, 3 or 2
   bool symmetric = true;  // else with zero points
   int32_t group = 0;      // columns that share a scale; 0 = one scale per row ("channel")
   ActivationMode activation = ActivationMode::exact;
+  Number number = Number::integer;
   bool operator==(const Scheme&) const = default;
 };
 
@@ -29,7 +33,7 @@ struct Preset {
 std::span<const Preset> presets();
 const Scheme* preset_named(std::string_view name);  // null = no such preset
 
-// "W4A16", "W4A16_ASYM", "W8A8": without the group.
+// "W4A16", "W4A16_ASYM", "W8A8", "FP8", "FP8A16", "NVFP4A16": without the group.
 std::string scheme_name(const Scheme& scheme);
 // The codec with its group, and scales stored as `scale`.
 Format format_of(const Scheme& scheme, DType scale);

@@ -1,9 +1,11 @@
 #include "artifact/store.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "base/error.h"
+#include "format/scale.h"
 
 namespace sinter {
 namespace {
@@ -85,7 +87,61 @@ const char* format_word(Layout layout) {
   return layout == Layout::packed ? "pack-quantized" : "int-quantized";
 }
 
+std::string packed_problem(const StorePlan& plan) {
+  for (const QuantisedModule& m : plan.modules) {
+    if (m.column_order) {
+      return fmt::format(
+          "{} has its columns in another order than their groups (desc_act), which "
+          "compressed-tensors no longer reads",
+          m.name);
+    }
+  }
+  return "";
+}
+
+std::vector<OwnedTensor> store_packed(const std::string& module, const Weight& weight) {
+  return store_quantized(module, weight, Layout::packed);
+}
+
+Json packed_config(const StorePlan& plan) { return quantization_config(plan.modules, plan.dense); }
+
+constexpr std::array kStoredDialects = {
+    StoredDialect{"awq", awq_problem, store_awq, awq_config, true},
+    StoredDialect{"gptq", gptq_problem, store_gptq, gptq_config, true},
+    StoredDialect{"compressed-tensors", packed_problem, store_packed, packed_config, false},
+};
+
 }  // namespace
+
+std::span<const StoredDialect> stored_dialects() { return kStoredDialects; }
+
+uint8_t zero_point(const Weight& w, int64_t r, int64_t g) {
+  const Codec& codec = *w.format.codec;
+  if (!codec.has_zero_point) return static_cast<uint8_t>(1u << (static_cast<int>(codec.bits) - 1));
+  const int64_t n_groups = w.format.group == 0 ? 1 : w.cols / w.format.group;
+  return w.row_params(r)[n_groups * traits(w.format.scale).bytes + g];
+}
+
+bool is_half(DType dtype, const uint8_t* scale) {
+  const float x = load_scale(dtype, scale);
+  return f16_to_f32(f32_to_f16(x)) == x;
+}
+
+OwnedTensor half_scales(const std::string& name, const Weight& w) {
+  const int64_t n_groups = w.format.group == 0 ? 1 : w.cols / w.format.group;
+  OwnedTensor t{name, DType::f16, {n_groups, w.rows}, {}};
+  std::byte* at = resized(t, n_groups * w.rows * 2);
+  const int64_t scale_bytes = traits(w.format.scale).bytes;
+  for (int64_t r = 0; r < w.rows; ++r) {
+    for (int64_t g = 0; g < n_groups; ++g) {
+      const uint8_t* scale = w.row_params(r) + g * scale_bytes;
+      SINTER_CHECK(is_half(w.format.scale, scale));
+      const uint16_t half = f32_to_f16(load_scale(w.format.scale, scale));
+      std::memcpy(at + (g * w.rows + r) * 2, &half, sizeof half);
+    }
+  }
+  return t;
+}
 
 Layout layout_of(const Scheme& scheme) {
   return scheme.activation == ActivationMode::exact ? Layout::packed : Layout::bytes;

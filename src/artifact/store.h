@@ -2,6 +2,7 @@
 // quantization_config that tells every loader about them.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,6 +33,9 @@ std::vector<OwnedTensor> store_quantized(const std::string& module, const Weight
 struct QuantisedModule {
   std::string name;
   Scheme scheme;
+  // What conversions must know beside that.
+  int64_t rows = 0, cols = 0;
+  bool column_order = false;
 };
 
 // quantization_config for these modules; `dense` are the linears that stay as they were. One
@@ -40,5 +44,37 @@ struct QuantisedModule {
 // dialect.
 Json quantization_config(const std::vector<QuantisedModule>& modules,
                          const std::vector<std::string>& dense);
+
+// A whole checkpoint to be written in another dialect: at least one module, and the linears that
+// stay dense.
+struct StorePlan {
+  std::vector<QuantisedModule> modules;
+  std::vector<std::string> dense;
+};
+
+// The dialects that integer weights can be moved to: what a dialect cannot represent of a plan (""
+// = nothing), a module's tensors, and the quantization_config.
+struct StoredDialect {
+  const char* name;  // for people and flags
+  std::string (*problem)(const StorePlan& plan);
+  std::vector<OwnedTensor> (*store)(const std::string& module, const Weight& weight);
+  Json (*config)(const StorePlan& plan);
+  bool half_scales;  // F16 is the only type of scale
+};
+std::span<const StoredDialect> stored_dialects();
+
+std::string awq_problem(const StorePlan& plan);  // awq.cc
+std::vector<OwnedTensor> store_awq(const std::string& module, const Weight& weight);
+Json awq_config(const StorePlan& plan);
+std::string gptq_problem(const StorePlan& plan);  // gptq.cc
+std::vector<OwnedTensor> store_gptq(const std::string& module, const Weight& weight);
+Json gptq_config(const StorePlan& plan);
+
+// The zero point of row r, group g: the codec's own, or the middle code.
+uint8_t zero_point(const Weight& weight, int64_t r, int64_t g);
+// Whether a scale of type `dtype` is a half, bit for bit in value.
+bool is_half(DType dtype, const uint8_t* scale);
+// All scales as F16 [n_groups, rows]; they must be halves.
+OwnedTensor half_scales(const std::string& name, const Weight& weight);
 
 }  // namespace sinter

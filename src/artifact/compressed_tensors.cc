@@ -1,0 +1,275 @@
+// The dialect of compressed-tensors: config_groups of targets, weights and input_activations, and a
+// format that says how weights are stored. Facts: its quant_args.py, quant_scheme.py and the
+// compressors (0.20); what older versions wrote is read too.
+#include <algorithm>
+#include <array>
+
+#include "artifact/dialect_fields.h"
+
+namespace sinter {
+namespace {
+
+struct FormatName {
+  std::string_view name;
+  Number number;
+  Layout layout;
+};
+// The one list of its formats that this version reads, and the codes that each can hold.
+constexpr std::array kFormats = {
+    FormatName{"pack-quantized", Number::integer, Layout::packed},
+    FormatName{"int-quantized", Number::integer, Layout::bytes},
+    FormatName{"naive-quantized", Number::integer, Layout::bytes},
+    FormatName{"float-quantized", Number::e4m3, Layout::float8},
+    FormatName{"naive-quantized", Number::e4m3, Layout::float8},
+    FormatName{"mxfp8-quantized", Number::e4m3, Layout::float8},
+    FormatName{"nvfp4-pack-quantized", Number::nvfp4_div, Layout::nvfp4},
+    FormatName{"mxfp4-pack-quantized", Number::mxfp4, Layout::mxfp4},
+};
+
+// Presets that only others write; those that Sinter writes too are in scheme.cc. W4A4 has no entry:
+// its inputs cannot be had.
+constexpr std::array kPresets = {
+    Preset{"FP8", {.activation = ActivationMode::fp8_tensor, .number = Number::e4m3}},
+    Preset{"FP8_DYNAMIC", {.activation = ActivationMode::fp8_token, .number = Number::e4m3}},
+    Preset{"NVFP4A16", {.bits = 4, .group = 16, .number = Number::nvfp4_div}},
+    Preset{"MXFP4A16", {.bits = 4, .group = 32, .number = Number::mxfp4}},
+};
+
+// The words that weights and input_activations share.
+constexpr std::array<std::string_view, 12> kArgKeys = {
+    "num_bits", "type",     "symmetric", "strategy",        "group_size",  "block_structure",
+    "dynamic",  "actorder", "observer",  "observer_kwargs", "scale_dtype", "zp_dtype"};
+
+struct Args {
+  std::string type, strategy;
+  int64_t bits = 8, group = 0;
+  bool symmetric = true, dynamic = false, local = false;  // local: dynamic under a static scale
+};
+
+Args read_args(const JsonFields& fields) {
+  refuse_unknown_keys(fields, kArgKeys);
+  Args a;
+  a.type = fields.string("type", "int");
+  a.bits = fields.integer("num_bits", 8);
+  a.symmetric = fields.boolean("symmetric", true);
+  a.group = fields.integer("group_size", 0);
+  if (fields.has("dynamic")) {
+    a.local = fields.at("dynamic") == Json("local");
+    a.dynamic = !a.local && fields.boolean("dynamic", false);
+  }
+  a.strategy = fields.string("strategy", a.group > 0   ? "group"
+                                         : a.group < 0 ? "channel"
+                                                       : "tensor");
+  return a;
+}
+
+// [rows, columns] of a block; older files say "128x128".
+void read_block(const JsonFields& args, QuantGroup& group) {
+  if (!args.has("block_structure")) unsupported("{}: block_structure is missing", args.where());
+  const Json& block = args.at("block_structure");
+  const auto is_size = [](const Json& x) {
+    return x.is_number_integer() && x.get<int64_t>() >= 1 && x.get<int64_t>() <= 1 << 20;
+  };
+  if (block == Json("128x128")) {
+    group.block_rows = group.scheme.group = 128;
+  } else if (block.is_array() && block.size() == 2 && is_size(block[0]) && is_size(block[1])) {
+    group.block_rows = static_cast<int32_t>(block[0].get<int64_t>());
+    group.scheme.group = static_cast<int32_t>(block[1].get<int64_t>());
+  } else {
+    fail(Fault::bad_input, "json-field", "{}: block_structure: expected [rows, columns]",
+         args.where());
+  }
+}
+
+Number number_of(const JsonFields& args, const Args& a) {
+  if (a.type == "int") return Number::integer;
+  if (a.type == "float" && a.symmetric && a.bits == 8) return Number::e4m3;
+  if (a.type == "float" && a.symmetric && a.bits == 4 && a.group == 16) return Number::nvfp4_div;
+  if (a.type == "float" && a.symmetric && a.bits == 4 && a.group == 32) return Number::mxfp4;
+  unsupported("{}: type \"{}\", {} bits, groups of {}{}", args.where(), a.type.substr(0, 20),
+              a.bits, a.group, a.symmetric ? "" : ", asymmetric");
+}
+
+void read_order(const JsonFields& args, QuantGroup& group) {
+  if (!args.has("actorder")) return;
+  const Json& order = args.at("actorder");
+  if (order == Json("weight") || order == Json("static") || order == Json(false)) return;
+  if (order != Json("group") && order != Json("dynamic") && order != Json(true)) {
+    unsupported("{}: actorder {}", args.where(), to_line(order).substr(0, 40));
+  }
+  group.column_order = true;
+}
+
+void read_weights(const JsonFields& args, QuantGroup& group) {
+  const Args a = read_args(args);
+  group.scheme.number = number_of(args, a);
+  group.scheme.bits = static_cast<int>(std::clamp<int64_t>(a.bits, 0, 64));
+  group.scheme.symmetric = a.symmetric;
+  if (a.dynamic || a.local) {
+    unsupported("{}: dynamic: expected false for weights", args.where());
+  }
+  read_order(args, group);
+  if (args.has("block_structure") && a.strategy != "block") {
+    unsupported("{}: block_structure is set", args.where());
+  }
+  const bool is_float = group.scheme.number != Number::integer;
+  if (a.strategy == "group" || (is_float && a.strategy == "tensor_group")) {
+    if (a.group < 1 || a.group > 1 << 20) {
+      fail(Fault::bad_input, "json-field", "{}: group_size: expected 1 to {} columns, found {}",
+           args.where(), 1 << 20, a.group);
+    }
+    group.scheme.group = static_cast<int32_t>(a.group);
+  } else if (a.strategy == "tensor") {
+    group.per_tensor = true;
+  } else if (a.strategy == "block" && group.scheme.number == Number::e4m3) {
+    read_block(args, group);
+  } else if (a.strategy != "channel") {
+    unsupported("{}: strategy \"{}\"", args.where(), a.strategy);
+  }
+}
+
+// What inputs can be, in these words.
+struct Input {
+  std::string_view type, strategy;
+  bool dynamic;
+  int64_t group;
+  ActivationMode mode;
+};
+constexpr std::array kInputs = {
+    Input{"int", "token", true, 0, ActivationMode::int8_token},
+    Input{"int", "tensor", false, 0, ActivationMode::int8_tensor},
+    Input{"float", "token", true, 0, ActivationMode::fp8_token},
+    Input{"float", "tensor", false, 0, ActivationMode::fp8_tensor},
+    Input{"float", "group", true, 128, ActivationMode::fp8_group},
+};
+
+void read_activations(const JsonFields& args, bool weights_only, Dialect& dialect,
+                      QuantGroup& group) {
+  const Args a = read_args(args);
+  for (const Input& i : kInputs) {
+    if (a.bits == 8 && a.symmetric && !a.local && a.type == i.type && a.strategy == i.strategy &&
+        a.dynamic == i.dynamic && (i.group == 0 || a.group == i.group)) {
+      group.scheme.activation = i.mode;
+      return;
+    }
+  }
+  leave_out(dialect, weights_only,
+            fmt::format("{}: inputs of {} bits ({}, {}, {}{})", args.where(), a.bits,
+                        a.type.substr(0, 20), a.strategy.substr(0, 20),
+                        a.local     ? "dynamic under a static scale"
+                        : a.dynamic ? "dynamic"
+                                    : "static",
+                        a.symmetric ? "" : ", asymmetric"));
+}
+
+const Scheme* preset_of(const std::string& name) {
+  for (const Preset& p : kPresets) {
+    if (p.name == name) return &p.scheme;
+  }
+  return preset_named(name);
+}
+
+// As compressed-tensors infers it where a group does not say.
+std::string_view inferred_format(const Scheme& s) {
+  for (const FormatName& f : kFormats) {
+    if (f.number != s.number) continue;
+    if (s.number != Number::integer) return f.name;
+    if ((f.layout == Layout::packed) == (s.activation == ActivationMode::exact)) return f.name;
+  }
+  return "";
+}
+
+void read_layout(const std::string& format, const std::string& where, QuantGroup& group) {
+  Scheme weights = group.scheme;  // what inputs go with them is the backend's business
+  weights.activation = ActivationMode::exact;
+  if (weights.number == Number::integer) {
+    if (const std::string problem = scheme_problem(weights); !problem.empty()) {
+      unsupported("{}: {}", where, problem);
+    }
+  }
+  for (const FormatName& f : kFormats) {
+    if (f.name != format || f.number != weights.number) continue;
+    group.layout = f.layout;
+    group.power_of_two_scale = format == "mxfp8-quantized";
+    return;
+  }
+  unsupported("{}: format \"{}\" for {} weights of {} bits", where, format.substr(0, 60),
+              weights.number == Number::integer ? "integer" : "float", weights.bits);
+}
+
+QuantGroup read_group(const JsonFields& groups, const std::string& name, const std::string& format,
+                      bool weights_only, Dialect& dialect) {
+  QuantGroup group;
+  group.name = name;
+  const std::string where = groups.where() + "/" + name;
+  std::string own_format = format;
+  if (groups.at(name.c_str()).is_array()) {  // {"W4A16": [targets]}
+    const Scheme* preset = preset_of(name);
+    if (preset == nullptr) unsupported("{}: no preset of this name", where);
+    group.scheme = *preset;
+    group.per_tensor = name == "FP8";
+    group.targets = read_patterns(groups, name.c_str());
+  } else {
+    const JsonFields fields = groups.object(name.c_str());
+    constexpr std::array<std::string_view, 5> kKeys = {"targets", "weights", "input_activations",
+                                                       "output_activations", "format"};
+    refuse_unknown_keys(fields, kKeys);
+    group.targets = read_patterns(fields, "targets");
+    if (!fields.has("weights")) unsupported("{}: weights are not quantised", where);
+    read_weights(fields.object("weights"), group);
+    if (fields.has("input_activations")) {
+      read_activations(fields.object("input_activations"), weights_only, dialect, group);
+    }
+    if (fields.has("output_activations")) {
+      leave_out(dialect, weights_only, where + ": output_activations are set");
+    }
+    own_format = fields.string("format", format);
+  }
+  if (own_format.empty() || own_format == "mixed-precision") {
+    own_format = inferred_format(group.scheme);
+  }
+  read_layout(own_format, where, group);
+  return group;
+}
+
+}  // namespace
+
+Dialect read_compressed_tensors(const DialectSource& source) {
+  const JsonFields& fields = source.fields;
+  Dialect dialect;
+  if (const std::string version = fields.string("version", "1");
+      source.method == "sinter" && version != "1") {
+    unsupported("{}: version \"{}\" of Sinter's own dialect", fields.where(),
+                version.substr(0, 20));
+  }
+  constexpr std::array<std::string_view, 9> kKeys = {"quant_method",
+                                                     "version",
+                                                     "format",
+                                                     "quantization_status",
+                                                     "global_compression_ratio",
+                                                     "config_groups",
+                                                     "ignore",
+                                                     "kv_cache_scheme",
+                                                     "sparsity_config"};
+  refuse_unknown_keys(fields, kKeys);
+  if (fields.has("sparsity_config") && !fields.at("sparsity_config").empty() &&
+      fields.object("sparsity_config").string("format", "dense") != "dense") {
+    unsupported("{}: sparsity_config", fields.where());
+  }
+  if (fields.has("kv_cache_scheme") && !fields.at("kv_cache_scheme").empty()) {
+    leave_out(dialect, source.weights_only, fields.where() + ": kv_cache_scheme");
+  }
+  if (const std::string status = fields.string("quantization_status", "compressed");
+      status != "compressed") {
+    unsupported("{}: quantization_status \"{}\"", fields.where(), status.substr(0, 40));
+  }
+  const std::string format = fields.string("format", "");
+  dialect.ignore = read_patterns(fields, "ignore");
+  const JsonFields groups = fields.object("config_groups");
+  for (const auto& [name, value] : groups.json().items()) {
+    dialect.groups.push_back(read_group(groups, name, format, source.weights_only, dialect));
+  }
+  return dialect;
+}
+
+}  // namespace sinter
