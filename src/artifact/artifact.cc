@@ -128,7 +128,8 @@ class DirectoryArtifact : public Artifact {
     if (dot == std::string::npos) return {};
     const std::string_view module = std::string_view(t.name).substr(0, dot);
     const QuantGroup* group = group_of(module);
-    if (group == nullptr || tensors_of(group->layout).codes != t.name.substr(dot)) return {};
+    if (group == nullptr || t.name.substr(dot) != tensors_of(group->layout).codes) return {};
+    if (t.dtype != tensors_of(group->layout).dtype) return {};  // a norm, which is no linear
     return module;
   }
 

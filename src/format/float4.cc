@@ -11,7 +11,8 @@
 //              weight_global_scale. A codec of its own, because a float32 quotient is in general no
 //              product with anything, and values must be those of the tool that wrote them.
 //
-// Every operation is one in float32, in the order of the parentheses. Zeros keep their sign.
+// Every operation is one in float32, in the order of the parentheses. Zeros keep their sign, but
+// not those of nvfp4: ModelOpt's table has one zero.
 //
 // The default grids are compressed-tensors'. mxfp4: the exponent of the peak less 2, of a peak
 // whose mantissa is 1.75 or more plus one. nvfp4: the matrix's scale maps the peak (of the row
@@ -58,6 +59,7 @@ float e8m0(uint8_t exponent) {
 
 struct Mx {
   static constexpr int32_t kBlock = 32;
+  static constexpr bool kSignedZeros = true;
   static constexpr Grid kGrid = {
       .levels = Grid::Levels::table, .bits = 4, .table = kTwice.data(), .group = kBlock};
 
@@ -82,6 +84,7 @@ struct Mx {
 template <bool divides>
 struct Nv {
   static constexpr int32_t kBlock = 16;
+  static constexpr bool kSignedZeros = divides;
   static constexpr Grid kGrid = {.levels = Grid::Levels::table,
                                  .bits = 4,
                                  .table = kTwice.data(),
@@ -120,6 +123,16 @@ template <typename Scales>
 struct Float4 {
   static constexpr auto kBlock = static_cast<size_t>(Scales::kBlock);
 
+  static uint8_t code_of(float x) {
+    const uint8_t code = nearest_code(x);
+    return !Scales::kSignedZeros && code == 8 ? 0 : code;
+  }
+
+  static float value(int code, float scale) {
+    const float x = kLevels[static_cast<size_t>(code)] * scale;
+    return Scales::kSignedZeros ? x : x + 0.0f;
+  }
+
   static void fit_row(const Format&, std::span<const float> w, float shrink, uint8_t* params) {
     Scales::fit(w, shrink, params);
   }
@@ -130,8 +143,7 @@ struct Float4 {
     for (size_t b = 0; b < n_blocks; ++b) {
       const float scale = Scales::scale(params, b, n_blocks);
       for (size_t i = b * kBlock; i < (b + 1) * kBlock; i += 2) {
-        *codes++ =
-            static_cast<uint8_t>(nearest_code(w[i] / scale) | nearest_code(w[i + 1] / scale) << 4);
+        *codes++ = static_cast<uint8_t>(code_of(w[i] / scale) | code_of(w[i + 1] / scale) << 4);
       }
     }
   }
@@ -142,8 +154,8 @@ struct Float4 {
     for (size_t b = 0; b < n_blocks; ++b) {
       const float scale = Scales::scale(params, b, n_blocks);
       for (size_t i = b * kBlock; i < (b + 1) * kBlock; i += 2) {
-        w[i] = kLevels[*codes & 15] * scale;
-        w[i + 1] = kLevels[*codes++ >> 4] * scale;
+        w[i] = value(*codes & 15, scale);
+        w[i + 1] = value(*codes++ >> 4, scale);
       }
     }
   }

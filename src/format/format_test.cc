@@ -345,6 +345,7 @@ TEST(Float4, RowsAreCompressedTensorsBytes) {
   expected[15] = 4;
   EXPECT_EQ(unpack(divides, codes, params, 16), expected);
   EXPECT_TRUE(std::signbit(unpack(divides, Bytes(8, 0x88), params, 16)[3]));  // a zero's sign
+  EXPECT_FALSE(std::signbit(unpack(multiplies, Bytes(8, 0x88), fit(multiplies, w), 16)[3]));
 }
 
 TEST(Float4, MxExponentsRoundTheMantissaUpAtSevenQuarters) {
