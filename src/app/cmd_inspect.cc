@@ -35,6 +35,10 @@ int64_t physical_memory() {
          static_cast<int64_t>(::sysconf(_SC_PAGESIZE));
 }
 
+std::string_view type_name(const StoredTensor& t) {
+  return t.block.empty() ? traits(t.dtype).name : t.block;
+}
+
 Json config_json(const ModelConfig& c) {
   const bool windowed = std::any_of(c.sliding_window.begin(), c.sliding_window.end(),
                                     [](int32_t w) { return w > 0; });
@@ -65,7 +69,7 @@ int run(const Options& o) {
     const auto bytes = static_cast<int64_t>(t.bytes.size());
     total += bytes;
     if (t.name.starts_with(architecture.names.embed + ".")) embedding += bytes;
-    auto& entry = by_type[std::string(traits(t.dtype).name)];
+    auto& entry = by_type[std::string(type_name(t))];
     ++entry.first;
     entry.second += bytes;
   }
@@ -93,7 +97,7 @@ int run(const Options& o) {
     if (o.tensors) {
       for (const StoredTensor& t : artifact->checkpoint().tensors()) {
         out["tensor_list"].push_back(
-            {{"name", t.name}, {"dtype", traits(t.dtype).name}, {"shape", t.shape}});
+            {{"name", t.name}, {"dtype", type_name(t)}, {"shape", t.shape}});
       }
     }
     print_json(out);
@@ -124,7 +128,7 @@ int run(const Options& o) {
   if (o.tensors) {
     for (const StoredTensor& t : artifact->checkpoint().tensors()) {
       text +=
-          fmt::format("  {:<8} [{}] {}\n", traits(t.dtype).name, fmt::join(t.shape, ", "), t.name);
+          fmt::format("  {:<8} [{}] {}\n", type_name(t), fmt::join(t.shape, ", "), t.name);
     }
   }
   print_text(text);
@@ -133,7 +137,7 @@ int run(const Options& o) {
 
 std::function<int()> setup(CLI::App& app) {
   auto o = std::make_shared<Options>();
-  app.add_option("MODEL", o->model, "A model directory.")->required();
+  app.add_option("MODEL", o->model, "A model directory or a GGUF file.")->required();
   app.add_flag("--tensors", o->tensors, "List every tensor.");
   app.add_option("--context", o->context, "Plan memory for this many tokens. Default: the model's.")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));

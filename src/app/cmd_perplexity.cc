@@ -170,7 +170,7 @@ int run(const Options& o) {
 
 std::function<int()> setup(CLI::App& app) {
   auto o = std::make_shared<Options>();
-  app.add_option("MODEL", o->model, "A model directory.")->required();
+  app.add_option("MODEL", o->model, "A model directory or a GGUF file.")->required();
   app.add_option("FILE", o->file, "UTF-8 text, one document; see --lines and --ids.")->required();
   app.add_flag("--lines", o->lines,
                R"(Each line is a document: plain text, or {"id": ..., "text": ...}.)");

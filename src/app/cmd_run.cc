@@ -142,7 +142,7 @@ int run(const Options& o) {
 
 std::function<int()> setup(CLI::App& app) {
   auto o = std::make_shared<Options>();
-  app.add_option("MODEL", o->model, "A model directory.")->required();
+  app.add_option("MODEL", o->model, "A model directory or a GGUF file.")->required();
   app.add_option("PROMPT", o->prompt,
                  "What to ask; '-' reads standard input. Left out on a terminal: chat.");
   app.add_option("--system", o->system, "A system message.");

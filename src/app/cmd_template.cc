@@ -2,6 +2,8 @@
 #include <filesystem>
 
 #include "app/command.h"
+#include "app/loaded_model.h"
+#include "artifact/gguf_artifact.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "text/chat.h"
@@ -28,8 +30,8 @@ int run(const Options& o) {
 
   std::string text;
   Json out;
-  if (std::filesystem::is_directory(o.model)) {
-    const auto chat = Chat::load(o.model);
+  if (std::filesystem::is_directory(o.model) || is_gguf(o.model)) {
+    const auto chat = load_chat(o.model);
     text = chat->render(c);
     out = {{"text", text}, {"ids", chat->encode(c)}};
   } else {  // a template on its own; special tokens come with the conversation

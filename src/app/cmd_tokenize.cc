@@ -3,6 +3,8 @@
 #include <filesystem>
 
 #include "app/command.h"
+#include "artifact/gguf_artifact.h"
+#include "artifact/gguf_tokenizer.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "text/tokenizer.h"
@@ -10,8 +12,15 @@
 namespace sinter {
 namespace {
 
-// A tokenizer.json, or a directory that holds one.
+// A tokenizer.json, a directory that holds one, or a GGUF file.
 std::unique_ptr<const Tokenizer> load_tokenizer(const std::string& path) {
+  if (is_gguf(path)) {
+    const GgufText text = read_gguf_text(*GgufFile::open(path));
+    if (text.tokenizer_json.empty()) {
+      fail(Fault::not_found, "tokenizer-missing", "{}: expected a vocabulary, found none", path);
+    }
+    return Tokenizer::parse(text.tokenizer_json, path);
+  }
   return Tokenizer::load(std::filesystem::is_directory(path) ? path + "/tokenizer.json" : path);
 }
 
@@ -42,7 +51,7 @@ int tokenize(const TokenizeOptions& o) {
 
 std::function<int()> setup_tokenize(CLI::App& app) {
   auto o = std::make_shared<TokenizeOptions>();
-  app.add_option("TOKENIZER", o->tokenizer, "A tokenizer.json, or a model directory.")->required();
+  app.add_option("TOKENIZER", o->tokenizer, "A tokenizer.json, a model directory or a GGUF file.")->required();
   app.add_option("FILE", o->file, "UTF-8 text; standard input if left out.");
   app.add_flag("--no-special", o->no_special, "Do not add BOS and the like.");
   app.add_flag("--plain", o->plain, "Special tokens spelled out in the text are ordinary text.");
@@ -88,7 +97,7 @@ int detokenize(const DetokenizeOptions& o) {
 
 std::function<int()> setup_detokenize(CLI::App& app) {
   auto o = std::make_shared<DetokenizeOptions>();
-  app.add_option("TOKENIZER", o->tokenizer, "A tokenizer.json, or a model directory.")->required();
+  app.add_option("TOKENIZER", o->tokenizer, "A tokenizer.json, a model directory or a GGUF file.")->required();
   app.add_option("FILE", o->file, "Token ids separated by spaces; standard input if left out.");
   app.add_flag("--skip-special", o->skip_special, "Leave special tokens out of the text.");
   app.footer("Example:  sinter tokenize models/pebble text.txt | sinter detokenize models/pebble");

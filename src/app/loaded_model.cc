@@ -1,7 +1,7 @@
 #include "app/loaded_model.h"
 
-#include <filesystem>
-
+#include "artifact/gguf_artifact.h"
+#include "artifact/gguf_tokenizer.h"
 #include "base/build.h"
 #include "base/error.h"
 
@@ -39,13 +39,27 @@ EngineLimits EngineOptions::limits() const {
           .max_chunk = prefill_chunk};
 }
 
+std::shared_ptr<const Chat> load_chat(const std::string& path) {
+  if (!is_gguf(path)) return Chat::load(path);
+  const GgufText text = read_gguf_text(*GgufFile::open(path));
+  return Chat::load(path, [&](const std::string& name) -> std::optional<std::string> {
+    if (name == "tokenizer.json" && !text.tokenizer_json.empty()) return text.tokenizer_json;
+    if (name == "tokenizer_config.json") return to_line(text.tokenizer_config);
+    if (name == "generation_config.json") return to_line(text.generation_config);
+    return std::nullopt;
+  });
+}
+
 LoadedModel LoadedModel::load(const std::string& directory, std::shared_ptr<Backend> backend,
                               const EngineOptions& options) {
   LoadedModel m;
   m.backend = std::move(backend);
   m.activations = options.activations;
   m.artifact = Artifact::open(directory);
-  if (std::filesystem::exists(directory + "/tokenizer.json")) m.chat = Chat::load(directory);
+  if (m.artifact->text_file("tokenizer.json")) {
+    m.chat = Chat::load(directory,
+                        [&](const std::string& name) { return m.artifact->text_file(name); });
+  }
   m.decoder = std::make_unique<Decoder>(m.artifact, *m.backend, options.decoder());
   const int32_t vocab = m.decoder->config().vocab;
   if (m.chat && m.chat->tokenizer().vocab_size() > vocab) {

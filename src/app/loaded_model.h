@@ -1,4 +1,4 @@
-// A model directory, opened and ready to run: artifact, text side, backend, decoder.
+// A model directory or GGUF file, opened and ready to run: artifact, text side, backend, decoder.
 #pragma once
 
 #include <memory>
@@ -29,7 +29,7 @@ struct EngineOptions {
 
 struct LoadedModel {
   std::shared_ptr<const Artifact> artifact;
-  std::shared_ptr<const Chat> chat;  // null if the directory has no tokenizer.json
+  std::shared_ptr<const Chat> chat;  // null if there is no tokenizer
   std::shared_ptr<Backend> backend;
   std::unique_ptr<Decoder> decoder;
   std::string activations;  // as EngineOptions has it
@@ -43,6 +43,9 @@ struct LoadedModel {
   // answers do not depend on them.
   Json engine_record() const;
 };
+
+// The text side alone, of a model directory or a GGUF file (one with only a vocabulary will do).
+std::shared_ptr<const Chat> load_chat(const std::string& path);
 
 // Log-probabilities etc. need whole sequences of one text: forwards `tokens` in chunks and calls
 // row(position, logits) for each position >= 1 with the logits that predict tokens[position].

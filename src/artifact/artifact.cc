@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "artifact/dialect.h"
+#include "artifact/gguf_artifact.h"
 #include "artifact/quantized.h"
 #include "base/digest.h"
 #include "base/error.h"
@@ -57,6 +58,12 @@ class DirectoryArtifact : public Artifact {
   const Json& config() const override { return config_; }
   const Checkpoint& checkpoint() const override { return *checkpoint_; }
   std::string scheme() const override { return scheme_; }
+
+  std::optional<std::string> text_file(const std::string& name) const override {
+    const std::string path = directory_ + "/" + name;
+    if (!std::filesystem::exists(path)) return std::nullopt;
+    return read_file(path);
+  }
 
   bool has_matrix(std::string_view module) const override {
     const std::string name(module);
@@ -248,16 +255,16 @@ class DirectoryArtifact : public Artifact {
 
 }  // namespace
 
-std::shared_ptr<const Artifact> Artifact::open(const std::string& directory,
+std::shared_ptr<const Artifact> Artifact::open(const std::string& path,
                                                const ArtifactOptions& options) {
-  if (!std::filesystem::exists(directory + "/config.json")) {
-    fail(
-        Fault::not_found, "artifact-not-found",
-        "{}: expected a model directory with config.json, tokenizer.json and safetensors, found no "
-        "config.json there",
-        directory);
+  if (is_gguf(path)) return open_gguf(path);
+  if (!std::filesystem::exists(path + "/config.json")) {
+    fail(Fault::not_found, "artifact-not-found",
+         "{}: expected a GGUF file, or a model directory with config.json, tokenizer.json and "
+         "safetensors, found no config.json there",
+         path);
   }
-  return std::make_shared<DirectoryArtifact>(directory, options);
+  return std::make_shared<DirectoryArtifact>(path, options);
 }
 
 }  // namespace sinter

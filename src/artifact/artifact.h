@@ -1,6 +1,6 @@
-// A model directory as Hugging Face writes it, opened and checked: config.json, safetensors
-// (mapped, never trusted), and the dialect of its quantised tensors. No arithmetic; the bytes stay
-// on disk.
+// A model directory as Hugging Face writes it, or a GGUF file read as one, opened and checked:
+// config.json, tensors (mapped, never trusted), and the dialect of the quantised ones. No
+// arithmetic; the bytes stay on disk.
 #pragma once
 
 #include <cstdint>
@@ -24,13 +24,17 @@ struct ArtifactOptions {
 
 class Artifact {
  public:
-  // Opens DIR. Throws Error(not_found | corrupt | unsupported) naming the file and field.
-  static std::shared_ptr<const Artifact> open(const std::string& directory,
+  // Opens a directory or a GGUF file. Throws Error(not_found | corrupt | unsupported) naming the
+  // file and field.
+  static std::shared_ptr<const Artifact> open(const std::string& path,
                                               const ArtifactOptions& options = {});
   virtual ~Artifact() = default;
 
-  virtual const std::string& directory() const = 0;
-  virtual const Json& config() const = 0;  // config.json, verbatim
+  virtual const std::string& directory() const = 0;  // the path that was opened
+  virtual const Json& config() const = 0;            // config.json, verbatim
+  // A small file of the directory (tokenizer.json, generation_config.json ...), or what stands for
+  // it in a GGUF file; nothing if there is none.
+  virtual std::optional<std::string> text_file(const std::string& name) const = 0;
   virtual const Checkpoint& checkpoint() const = 0;
 
   // A linear or embedding by module name ("model.layers.0.self_attn.q_proj", no ".weight"): dense

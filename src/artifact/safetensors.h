@@ -20,6 +20,7 @@ struct StoredTensor {
   DType dtype = DType::f32;
   std::vector<int64_t> shape;
   std::span<const std::byte> bytes;  // any alignment; owned by the checkpoint's map
+  std::string_view block;  // the codec whose blocks the bytes are; dtype is then u8. Usually empty.
   int64_t elements() const;
 };
 

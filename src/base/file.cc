@@ -80,6 +80,27 @@ void write_file_atomically(const std::string& path, std::string_view bytes) {
   write_file_atomically(path, std::span<const std::string_view>(&bytes, 1));
 }
 
+AtomicFile::AtomicFile(std::string path)
+    : path_(std::move(path)), temporary_(fmt::format("{}.tmp.{}", path_, ::getpid())) {
+  fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (fd_ < 0) fail_errno("create", temporary_);
+}
+
+AtomicFile::~AtomicFile() {
+  if (fd_ < 0) return;
+  ::close(fd_);
+  ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::write(std::string_view bytes) { write_all(fd_, bytes, temporary_); }
+
+void AtomicFile::commit() {
+  if (::fsync(fd_) != 0) fail_errno("sync", temporary_);
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail_errno("rename to", path_);
+  ::close(fd_);
+  fd_ = -1;
+}
+
 void write_file_atomically(const std::string& path, std::span<const std::string_view> pieces) {
   const std::string temporary = fmt::format("{}.tmp.{}", path, ::getpid());
   {

@@ -17,6 +17,22 @@ void write_file_atomically(const std::string& path, std::string_view bytes);
 // The same for a file in pieces, which need not be joined in memory first.
 void write_file_atomically(const std::string& path, std::span<const std::string_view> pieces);
 
+// The same for bytes that come one after another: nothing is at `path` until commit(), and without
+// it nothing is left. Throws Error(io).
+class AtomicFile {
+ public:
+  explicit AtomicFile(std::string path);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+  void write(std::string_view bytes);
+  void commit();
+
+ private:
+  std::string path_, temporary_;
+  int fd_ = -1;
+};
+
 // A read-only map of a whole file; lives as long as the last owner.
 class MappedFile {
  public:

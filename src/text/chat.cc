@@ -9,9 +9,12 @@
 namespace sinter {
 namespace {
 
-Json read_optional(const std::string& path) {
-  if (!std::filesystem::exists(path)) return Json::object();
-  Json json = read_json_file(path, {.max_depth = 256, .max_keys = 20000});
+// The object in the file of this name, {} if there is no such file.
+Json read_optional(const Chat::ReadFile& read, const std::string& where, const std::string& name) {
+  const std::optional<std::string> text = read(name);
+  if (!text) return Json::object();
+  const std::string path = where + "/" + name;
+  Json json = parse_json(*text, path, {.max_depth = 256, .max_keys = 20000});
   if (!json.is_object()) {
     fail(Fault::bad_input, "json-field", "{}: expected an object, found {}", path,
          json.type_name());
@@ -48,10 +51,23 @@ void add_ids(const Json& config, const char* key, std::vector<Token>& ids) {
 }  // namespace
 
 std::shared_ptr<const Chat> Chat::load(const std::string& directory) {
+  return load(directory, [&](const std::string& name) -> std::optional<std::string> {
+    const std::string path = directory + "/" + name;
+    if (!std::filesystem::exists(path)) return std::nullopt;
+    return read_file(path);
+  });
+}
+
+std::shared_ptr<const Chat> Chat::load(const std::string& where, const ReadFile& read) {
   auto chat = std::make_shared<Chat>();
-  chat->directory_ = directory;
-  chat->tokenizer_ = Tokenizer::load(directory + "/tokenizer.json");
-  const Json config = read_optional(directory + "/tokenizer_config.json");
+  chat->directory_ = where;
+  const std::optional<std::string> tokenizer = read("tokenizer.json");
+  if (!tokenizer) {
+    fail(Fault::not_found, "tokenizer-missing",
+         "{}: expected tokenizer.json, found none; text needs one (token ids do not)", where);
+  }
+  chat->tokenizer_ = Tokenizer::parse(*tokenizer, where + "/tokenizer.json");
+  const Json config = read_optional(read, where, "tokenizer_config.json");
   chat->bos_ = special_token(config, "bos_token");
   chat->eos_ = special_token(config, "eos_token");
   chat->pad_ = special_token(config, "pad_token");
@@ -62,27 +78,24 @@ std::shared_ptr<const Chat> Chat::load(const std::string& directory) {
       chat->default_template_ = it->get<std::string>();
     } else if (it->is_array()) {
       for (const Json& entry : *it) {
-        const JsonFields f(entry, directory + "/tokenizer_config.json: chat_template");
+        const JsonFields f(entry, where + "/tokenizer_config.json: chat_template");
         if (f.string("name") == "default") chat->default_template_ = f.string("template");
         if (f.string("name") == "tool_use") chat->tool_template_ = f.string("template");
       }
     }
   }
   // A file of its own wins: it is what newer exports write.
-  if (const std::string path = directory + "/chat_template.jinja"; std::filesystem::exists(path)) {
-    chat->default_template_ = read_file(path);
-  }
-  if (const std::string path = directory + "/additional_chat_templates/tool_use.jinja";
-      std::filesystem::exists(path)) {
-    chat->tool_template_ = read_file(path);
+  if (const auto source = read("chat_template.jinja")) chat->default_template_ = *source;
+  if (const auto source = read("additional_chat_templates/tool_use.jinja")) {
+    chat->tool_template_ = *source;
   }
 
   if (chat->eos_) {
     if (const auto id = chat->tokenizer_->token_id(*chat->eos_)) chat->stop_.push_back(*id);
   }
-  chat->generation_ = read_optional(directory + "/generation_config.json");
+  chat->generation_ = read_optional(read, where, "generation_config.json");
   add_ids(chat->generation_, "eos_token_id", chat->stop_);
-  add_ids(read_optional(directory + "/config.json"), "eos_token_id", chat->stop_);
+  add_ids(read_optional(read, where, "config.json"), "eos_token_id", chat->stop_);
   return chat;
 }
 

@@ -2,6 +2,7 @@
 // sampling defaults that its makers ship.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,6 +26,10 @@ class Chat {
   // Reads tokenizer.json, tokenizer_config.json, chat_template.jinja, generation_config.json and
   // the stop ids of config.json; all but the first may be missing. Throws Error naming the file.
   static std::shared_ptr<const Chat> load(const std::string& directory);
+  // The same for files that somebody else keeps: read(name) gives one, or nothing. `where` begins
+  // every message. Throws Error(not_found, "tokenizer-missing") if there is no tokenizer.json.
+  using ReadFile = std::function<std::optional<std::string>(const std::string& name)>;
+  static std::shared_ptr<const Chat> load(const std::string& where, const ReadFile& read);
 
   const Tokenizer& tokenizer() const { return *tokenizer_; }
   // Ids that end a turn; the first is the one to score as the end of an answer. May be empty.

@@ -123,9 +123,19 @@ RopeConfig read_rope(const JsonFields& json, int32_t head_dim, int32_t max_token
     scale_llama3(scaling, rope.inv_freq);
   } else if (type == "yarn") {
     rope.magnitude = scale_yarn(scaling, theta, head_dim, max_tokens, rope.inv_freq);
+  } else if (type == "divisors") {  // as a GGUF file has them, where they are no known scaling's
+    const Json& list = scaling.at("divisors");
+    if (!list.is_array() || list.size() != rope.inv_freq.size()) {
+      fail(Fault::bad_input, "config-value", "{}: divisors: expected a list of {} numbers",
+           scaling.where(), rope.inv_freq.size());
+    }
+    for (size_t i = 0; i < list.size(); ++i) {
+      const double divisor = list[i].is_number() ? list[i].get<double>() : 0;
+      rope.inv_freq[i] /= static_cast<float>(positive(scaling, "divisors", divisor));
+    }
   } else if (type != "default") {
     fail(Fault::unsupported, "config-unsupported",
-         "{}: rope_type: expected default, linear, llama3 or yarn, found {}", scaling.where(),
+         "{}: rope_type: expected default, linear, llama3, yarn or divisors, found {}", scaling.where(),
          type);
   }
   return rope;

@@ -1,0 +1,38 @@
+// A GGUF file's metadata as the config.json that it was made from, and back.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "artifact/gguf.h"
+#include "artifact/gguf_names.h"
+#include "base/json.h"
+
+namespace sinter {
+
+// The tensor of RoPE's divisors, float32 [head_dim / 2].
+constexpr const char* kRopeFactors = "rope_freqs.weight";
+
+struct GgufConfig {
+  Json json;
+  bool interleaved = false;  // GgufArchitecture::interleaved
+  int64_t head_dim = 0;
+};
+// `tensors`: by Hugging Face name. Throws Error(unsupported, "gguf-architecture" | "gguf-key"),
+// Error(corrupt, "gguf-key").
+GgufConfig read_gguf_config(const GgufFile& file,
+                            const std::map<std::string, const GgufTensor*, std::less<>>& tensors);
+
+// What a config.json says in GGUF's words: keys in order, without those of the tokenizer.
+struct GgufHyperparameters {
+  const GgufArchitecture* architecture = nullptr;
+  int64_t head_dim = 0, vocab = 0;
+  std::vector<std::pair<std::string, std::variant<uint32_t, float, std::string>>> keys;
+  std::vector<float> rope_factors;  // of kRopeFactors; empty = none
+};
+// Throws Error(unsupported, "gguf-architecture") naming what GGUF has no word for.
+GgufHyperparameters gguf_hyperparameters(const JsonFields& config);
+
+}  // namespace sinter
