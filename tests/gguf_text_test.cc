@@ -17,7 +17,7 @@ namespace {
 
 std::string shared() {
   const char* set = std::getenv("SINTER_SHARED");
-  return set != nullptr ? std::string(set) + "/data" : SINTER_SOURCE_DIR "/../shared/data";
+  return set != nullptr ? std::string(set) : SINTER_SOURCE_DIR "/../shared/data";
 }
 
 class GgufVocabulary : public testing::TestWithParam<const char*> {};
