@@ -29,12 +29,13 @@ ManifestTensor manifest_tensor(const Json& json, const std::string& where) {
 void write_manifest(const std::string& directory, const Manifest& m) {
   Json tensors = Json::array();
   for (const ManifestTensor& t : m.tensors) tensors.push_back(to_json(t));
-  const Json json = {{"schema", m.schema},
-                     {"digest", m.digest},
-                     {"base", {{"digest", m.base_digest}, {"scheme", m.base_scheme}}},
-                     {"recipe", {{"sha256", m.recipe_digest}, {"text", m.recipe}}},
-                     {"build", m.build},
-                     {"tensors", tensors}};
+  Json json = {{"schema", m.schema},
+               {"digest", m.digest},
+               {"base", {{"digest", m.base_digest}, {"scheme", m.base_scheme}}},
+               {"recipe", {{"sha256", m.recipe_digest}, {"text", m.recipe}}},
+               {"build", m.build},
+               {"tensors", tensors}};
+  if (!m.proof.is_null()) json["proof"] = m.proof;
   write_file_atomically(directory + "/" + kManifestName,
                         json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
 }
@@ -61,6 +62,7 @@ Manifest read_manifest(const std::string& directory) {
     fail(Fault::bad_input, "json-field", "{}: tensors: expected a list", path);
   }
   for (const Json& t : tensors) m.tensors.push_back(manifest_tensor(t, path + ": tensors"));
+  if (fields.has("proof")) m.proof = fields.at("proof");
   return m;
 }
 

@@ -32,6 +32,7 @@ struct Manifest {
   std::string recipe_digest;  // its SHA-256
   std::string build;
   std::vector<ManifestTensor> tensors;
+  Json proof = {};  // of a conversion: what was compared; null otherwise
 };
 
 Json to_json(const ManifestTensor& tensor);

@@ -1,7 +1,5 @@
 #include "compress/compress.h"
 
-#include <filesystem>
-
 #include "base/build.h"
 #include "base/digest.h"
 #include "base/error.h"
@@ -13,34 +11,6 @@
 namespace sinter {
 namespace {
 
-namespace fs = std::filesystem;
-
-// Files are copied from the checkpoint, so the output must not lie inside it.
-void refuse_nested(const std::string& model_dir, const std::string& out_dir) {
-  const fs::path base = fs::weakly_canonical(model_dir), out = fs::weakly_canonical(out_dir);
-  const auto [b, o] = std::mismatch(base.begin(), base.end(), out.begin(), out.end());
-  if (b == base.end()) {
-    fail(Fault::bad_input, "output-foreign",
-         "{}: the output would lie inside the checkpoint {}; choose a directory beside it", out_dir,
-         model_dir);
-  }
-}
-
-ManifestTensor copied(const PlannedTensor& t) {
-  const StoredTensor& s = *t.source;
-  Sha256 digest;
-  digest.add(s.bytes);
-  const bool matrix = s.shape.size() == 2;
-  const Codec* codec = plain_codec(s.dtype);
-  return {.name = t.name,
-          .format = codec != nullptr ? codec->name : std::string(traits(s.dtype).name),
-          .rows = matrix ? s.shape[0] : 1,
-          .cols = matrix ? s.shape[1] : s.elements(),
-          .relative_error = 0,
-          .max_error = 0,
-          .sha256 = digest.hex()};
-}
-
 // Rounds, writes and describes one shard. Its rounded tensors are all of memory that it needs.
 ShardRecord make_shard(const Artifact& base, const PlannedShard& shard,
                        const std::string& directory, ThreadPool& threads) {
@@ -49,7 +19,7 @@ ShardRecord make_shard(const Artifact& base, const PlannedShard& shard,
   ShardRecord record{.file = shard.file, .sha256 = "", .tensors = {}};
   for (const PlannedTensor& t : shard.tensors) {
     if (t.step == nullptr) {
-      record.tensors.push_back(copied(t));
+      record.tensors.push_back(copied_tensor(*t.source, t.name));
       tensors.push_back({t.name, t.source->dtype, t.source->shape, t.source->bytes});
       continue;
     }
@@ -72,29 +42,6 @@ ShardRecord make_shard(const Artifact& base, const PlannedShard& shard,
   for (const PlannedTensor& t : shard.tensors) base.checkpoint().forget(*t.source);
   record.sha256 = sha256_file(path);
   return record;
-}
-
-int64_t tensor_bytes(const Checkpoint& checkpoint) {
-  int64_t total = 0;
-  for (const StoredTensor& t : checkpoint.tensors()) total += static_cast<int64_t>(t.bytes.size());
-  return total;
-}
-
-// {tensor: shard} from what is on disk. Returns the bytes of all tensors.
-int64_t write_index(const std::string& directory, const CompressPlan& plan) {
-  std::map<std::string, std::string> shards;
-  int64_t total = 0;
-  for (const PlannedShard& shard : plan.shards) {
-    const auto checkpoint = Checkpoint::open_file(directory + "/" + shard.file);
-    for (const StoredTensor& t : checkpoint->tensors()) shards[t.name] = shard.file;
-    total += tensor_bytes(*checkpoint);
-  }
-  // Not an ordered Json: it looks a key up in linear time, and there is one a tensor.
-  JsonMap index;
-  index["metadata"]["total_size"] = total;
-  index["weight_map"] = shards;
-  write_file_atomically(directory + "/model.safetensors.index.json", index.dump(2) + "\n");
-  return total;
 }
 
 double worst_error(const ShardRecord& record) {
@@ -146,7 +93,10 @@ CompressResult compress(const std::string& model_dir, const Recipe& recipe,
   config["quantization_config"] = quantization_config(plan.rounded, plan.dense);
   write_file_atomically(out_dir + "/config.json",
                         config.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
-  result.bytes_after = write_index(out_dir, plan);
+  std::vector<std::string> files;
+  files.reserve(plan.shards.size());
+  for (const PlannedShard& shard : plan.shards) files.push_back(shard.file);
+  result.bytes_after = write_index(out_dir, files);
   result.manifest = {.schema = 1,
                      .digest = Artifact::open(out_dir)->digest(),
                      .base_digest = identity.base_digest,

@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "artifact/artifact.h"
+#include "artifact/dialect.h"
 #include "base/digest.h"
 #include "base/error.h"
 
@@ -80,7 +81,9 @@ void copy_directory(const fs::path& from, const fs::path& to, const std::string&
     const bool own =
         below.empty() && std::find(kOwnFiles.begin(), kOwnFiles.end(), name) != kOwnFiles.end();
     if (name == "config.json" && own) continue;  // written with its quantization_config
-    if (name.starts_with('.') || own || depth > kMaxDepth ||
+    const auto is_name = [&](const char* file) { return below.empty() && name == file; };
+    const bool side_car = std::any_of(side_car_files().begin(), side_car_files().end(), is_name);
+    if (name.starts_with('.') || own || side_car || depth > kMaxDepth ||
         std::any_of(kWeightSuffixes.begin(), kWeightSuffixes.end(), has_suffix)) {
       left_out.push_back(shown);
     } else if (entry.is_directory() && !entry.is_symlink()) {
@@ -197,6 +200,56 @@ void OutputDirectory::record(const ShardRecord& shard) {
 void OutputDirectory::finish() {
   journal_.reset();
   fs::remove(path_ + "/" + kJournalName);
+}
+
+void refuse_nested(const std::string& model_dir, const std::string& out_dir) {
+  const fs::path base = fs::weakly_canonical(model_dir), out = fs::weakly_canonical(out_dir);
+  const auto [b, o] = std::mismatch(base.begin(), base.end(), out.begin(), out.end());
+  if (b == base.end()) {
+    fail(Fault::bad_input, "output-foreign",
+         "{}: the output would lie inside the checkpoint {}; choose a directory beside it", out_dir,
+         model_dir);
+  }
+}
+
+ManifestTensor copied_tensor(const StoredTensor& t, const std::string& name) {
+  Sha256 digest;
+  digest.add(t.bytes);
+  const bool matrix = t.shape.size() == 2;
+  const Codec* codec = plain_codec(t.dtype);
+  return {.name = name,
+          .format = codec != nullptr ? codec->name : std::string(traits(t.dtype).name),
+          .rows = matrix ? t.shape[0] : 1,
+          .cols = matrix ? t.shape[1] : t.elements(),
+          .relative_error = 0,
+          .max_error = 0,
+          .sha256 = digest.hex()};
+}
+
+int64_t tensor_bytes(const Checkpoint& checkpoint) {
+  int64_t total = 0;
+  for (const StoredTensor& t : checkpoint.tensors()) total += static_cast<int64_t>(t.bytes.size());
+  return total;
+}
+
+int64_t write_index(const std::string& directory, std::span<const std::string> shards) {
+  std::map<std::string, std::string> shard_of;
+  int64_t total = 0;
+  for (const std::string& file : shards) {
+    const auto checkpoint = Checkpoint::open_file(directory + "/" + file);
+    for (const StoredTensor& t : checkpoint->tensors()) shard_of[t.name] = file;
+    total += tensor_bytes(*checkpoint);
+  }
+  // Not an ordered Json: it looks a key up in linear time, and there is one a tensor.
+  JsonMap index;
+  index["metadata"]["total_size"] = total;
+  index["weight_map"] = shard_of;
+  write_file_atomically(directory + "/model.safetensors.index.json", index.dump(2) + "\n");
+  return total;
+}
+
+std::string shard_name(size_t i, size_t n) {
+  return fmt::format("model-{:05}-of-{:05}.safetensors", i + 1, n);
 }
 
 std::vector<std::string> copy_other_files(const std::string& from, const std::string& to) {

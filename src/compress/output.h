@@ -6,10 +6,12 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "artifact/manifest.h"
+#include "artifact/safetensors.h"
 #include "base/file.h"
 
 namespace sinter {
@@ -64,8 +66,23 @@ class OutputDirectory {
   std::unique_ptr<LineJournal> journal_;
 };
 
+// Files are copied from the checkpoint, so the output must not lie inside it. Throws
+// Error(bad_input, "output-foreign").
+void refuse_nested(const std::string& model_dir, const std::string& out_dir);
+
 // Copies every file of `from` that holds no weights to `to`, byte for byte, with sub-directories.
-// Returns what was left out: weights in other formats, hidden files, and what `to` has its own of.
+// Returns what was left out: weights in other formats, hidden files, what `to` has its own of, and
+// side-car files of quantisation dialects.
 std::vector<std::string> copy_other_files(const std::string& from, const std::string& to);
+
+// What the manifest says of a tensor that is copied under this name.
+ManifestTensor copied_tensor(const StoredTensor& tensor, const std::string& name);
+
+int64_t tensor_bytes(const Checkpoint& checkpoint);
+// Writes the index {tensor: shard} of these shards, as they are on disk. Returns the bytes of all
+// tensors.
+int64_t write_index(const std::string& directory, std::span<const std::string> shards);
+// "model-00001-of-00003.safetensors", i from 0.
+std::string shard_name(size_t i, size_t n);
 
 }  // namespace sinter

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "compress/output.h"
 
 namespace sinter {
 namespace {
@@ -15,23 +16,6 @@ const std::vector<std::vector<std::string_view>> kFused = {{"q_proj", "k_proj", 
                                                            {"gate_proj", "up_proj"}};
 
 constexpr int64_t kMaxLayers = 100'000;
-
-// The N of "....layers.N....", or -1.
-int64_t layer_of(std::string_view tensor) {
-  constexpr std::string_view kWord = "layers.";
-  for (size_t at = tensor.find(kWord); at != std::string_view::npos;
-       at = tensor.find(kWord, at + 1)) {
-    if (at != 0 && tensor[at - 1] != '.') continue;
-    int64_t n = -1;
-    const char* begin = tensor.data() + at + kWord.size();
-    const auto [end, error] = std::from_chars(begin, tensor.data() + tensor.size(), n);
-    if (error == std::errc() && end != tensor.data() + tensor.size() && *end == '.' && n >= 0 &&
-        n < kMaxLayers) {
-      return n;
-    }
-  }
-  return -1;
-}
 
 // The module of a weight matrix that a recipe may speak of, or "": 2-D float weights of a layer, of
 // the embedding and of the head.
@@ -71,11 +55,23 @@ void refuse_split(const std::map<std::string, const Scheme*>& schemes, const Rec
   }
 }
 
-std::string shard_name(size_t i, size_t n) {
-  return fmt::format("model-{:05}-of-{:05}.safetensors", i + 1, n);
-}
-
 }  // namespace
+
+int64_t layer_of(std::string_view tensor) {
+  constexpr std::string_view kWord = "layers.";
+  for (size_t at = tensor.find(kWord); at != std::string_view::npos;
+       at = tensor.find(kWord, at + 1)) {
+    if (at != 0 && tensor[at - 1] != '.') continue;
+    int64_t n = -1;
+    const char* begin = tensor.data() + at + kWord.size();
+    const auto [end, error] = std::from_chars(begin, tensor.data() + tensor.size(), n);
+    if (error == std::errc() && end != tensor.data() + tensor.size() && *end == '.' && n >= 0 &&
+        n < kMaxLayers) {
+      return n;
+    }
+  }
+  return -1;
+}
 
 CompressPlan plan_compression(const Artifact& base, const Recipe& recipe) {
   if (base.config().contains("quantization_config") ||

@@ -38,4 +38,7 @@ struct CompressPlan {
 // "recipe-rounds-nothing" | "format-columns"), Error(unsupported, "compress-not-dense").
 CompressPlan plan_compression(const Artifact& base, const Recipe& recipe);
 
+// The N of a tensor "....layers.N....", or -1.
+int64_t layer_of(std::string_view tensor);
+
 }  // namespace sinter

@@ -1,0 +1,279 @@
+#include "compress/convert.h"
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <set>
+
+#include "artifact/artifact.h"
+#include "artifact/dialect.h"
+#include "artifact/quantized.h"
+#include "base/build.h"
+#include "base/digest.h"
+#include "base/error.h"
+#include "base/progress.h"
+#include "compress/output.h"
+#include "compress/plan.h"
+
+namespace sinter {
+namespace {
+
+// A module of the checkpoint, where its tensors are.
+struct Module {
+  std::string name;
+  const QuantGroup* group;
+  std::array<int64_t, 2> shape;  // [rows, columns]
+};
+
+struct Shard {
+  std::string file;
+  std::vector<Module> modules;
+  std::vector<const StoredTensor*> copied;
+};
+
+struct Conversion {
+  Dialect dialect;
+  std::vector<Shard> shards;
+  StorePlan plan;
+};
+
+[[noreturn]] void refuse(const Artifact& base, const std::string& why) {
+  fail(Fault::unsupported, "convert-unsupported", "{}: {}", base.directory(), why);
+}
+
+LoadedWeight load(const Artifact& base, const Module& m) {
+  return load_quantized(base.checkpoint(), base.directory(), m.name, *m.group, m.shape[0],
+                        m.shape[1]);
+}
+
+// The modules that are quantised, by the tensor that holds their codes.
+std::map<std::string, Module> find_modules(const Artifact& base, const Dialect& dialect) {
+  constexpr Layout kMovable[] = {Layout::packed, Layout::awq, Layout::gptq};
+  std::map<std::string, Module> modules;
+  for (const StoredTensor& t : base.checkpoint().tensors()) {
+    const size_t dot = t.name.rfind('.');
+    if (dot == std::string::npos) continue;
+    const std::string name = t.name.substr(0, dot);
+    const QuantGroup* group = dialect.group_of(name);
+    if (group == nullptr || t.name.substr(dot) != tensors_of(group->layout).codes) continue;
+    if (!is_stored(base.checkpoint(), name, *group)) continue;
+    if (std::find(std::begin(kMovable), std::end(kMovable), group->layout) == std::end(kMovable) ||
+        group->scheme.activation != ActivationMode::exact) {
+      refuse(base,
+             fmt::format("module \"{}\" is {}; only integer weights whose inputs stay as they "
+                         "are move between dialects",
+                         name, scheme_name(group->scheme)));
+    }
+    modules[name] = {name, group, stored_shape(base.checkpoint(), base.directory(), name, *group)};
+  }
+  return modules;
+}
+
+void refuse_scales(const Artifact& base, const Module& m, const StoredDialect& target) {
+  const std::string name = m.name + tensors_of(m.group->layout).scales;
+  const StoredTensor* scales = base.checkpoint().find(name);
+  if (scales == nullptr || plain_codec(scales->dtype) == nullptr) return;  // loading says why
+  const int64_t step = traits(scales->dtype).bytes;
+  for (int64_t i = 0; i < scales->elements(); ++i) {
+    const auto* at = reinterpret_cast<const uint8_t*>(scales->bytes.data()) + i * step;
+    if (is_half(scales->dtype, at)) continue;
+    refuse(base, fmt::format("tensor \"{}\": scale {} is no F16, the only type of scale that {} "
+                             "has, and rounding it would change weights; try --to "
+                             "compressed-tensors",
+                             name, i, target.name));
+  }
+}
+
+// A checkpoint's dense linears; the head that a tied model has is one of them for loaders.
+std::vector<std::string> dense_linears(const Artifact& base,
+                                       const std::map<std::string, Module>& modules) {
+  constexpr std::string_view kSuffix = ".weight";
+  std::set<std::string> dense;
+  for (const StoredTensor& t : base.checkpoint().tensors()) {
+    if (!t.name.ends_with(kSuffix) || t.shape.size() != 2) continue;
+    const std::string name = t.name.substr(0, t.name.size() - kSuffix.size());
+    if (!modules.contains(name) && module_class(name) == "Linear") dense.insert(name);
+  }
+  const JsonFields config(base.config(), base.directory() + "/config.json");
+  if (config.boolean("tie_word_embeddings", false)) dense.insert("lm_head");
+  return {dense.begin(), dense.end()};
+}
+
+Conversion plan_conversion(const Artifact& base, const StoredDialect& target) {
+  Conversion c;
+  c.dialect = read_dialect(base.config(), base.directory());
+  if (c.dialect.method == target.name) {
+    refuse(base, fmt::format("this is a checkpoint of {} already", target.name));
+  }
+  const std::map<std::string, Module> modules = find_modules(base, c.dialect);
+  if (modules.empty()) {
+    refuse(base,
+           fmt::format("expected integer weights as AWQ, GPTQ or compressed-tensors store "
+                       "them, found {}; to quantise a dense checkpoint, use `sinter compress`",
+                       base.scheme()));
+  }
+  std::map<int64_t, Shard> by_layer;
+  for (const auto& [name, m] : modules) {
+    if (target.half_scales) refuse_scales(base, m, target);
+    const LoadedWeight loaded = load(base, m);  // damage shows before anything is written
+    c.plan.modules.push_back({.name = name,
+                              .scheme = m.group->scheme,
+                              .rows = m.shape[0],
+                              .cols = m.shape[1],
+                              .column_order = !loaded.column_order.empty()});
+    by_layer[layer_of(name + ".")].modules.push_back(m);
+  }
+  for (const StoredTensor& t : base.checkpoint().tensors()) {
+    const size_t dot = t.name.rfind('.');
+    const bool consumed = dot != std::string::npos && !t.name.ends_with(".bias") &&
+                          modules.contains(t.name.substr(0, dot));
+    if (!consumed) by_layer[layer_of(t.name)].copied.push_back(&t);
+  }
+  c.plan.dense = dense_linears(base, modules);
+  if (const std::string problem = target.problem(c.plan); !problem.empty()) {
+    refuse(base, fmt::format("{} cannot represent this: {}", target.name, problem));
+  }
+  for (auto& [layer, shard] : by_layer) {
+    shard.file = shard_name(c.shards.size(), by_layer.size());
+    c.shards.push_back(std::move(shard));
+  }
+  return c;
+}
+
+std::string digest_of(const Weight& w) {
+  Sha256 digest;
+  for (int64_t r = 0; r < w.rows; ++r) {
+    digest.add(std::as_bytes(std::span(w.row_codes(r), static_cast<size_t>(w.row_bytes()))));
+    digest.add(std::as_bytes(std::span(w.row_params(r), static_cast<size_t>(w.param_bytes()))));
+  }
+  return digest.hex();
+}
+
+ShardRecord make_shard(const Artifact& base, const Shard& shard, const StoredDialect& target,
+                       const std::string& directory) {
+  std::vector<OwnedTensor> owned;
+  std::vector<TensorToWrite> tensors;
+  ShardRecord record{.file = shard.file, .sha256 = "", .tensors = {}};
+  for (const StoredTensor* t : shard.copied) {
+    record.tensors.push_back(copied_tensor(*t, t->name));
+    tensors.push_back({t->name, t->dtype, t->shape, t->bytes});
+  }
+  for (const Module& m : shard.modules) {
+    const LoadedWeight loaded = load(base, m);
+    record.tensors.push_back({.name = m.name,
+                              .format = to_string(loaded.weight.format),
+                              .rows = m.shape[0],
+                              .cols = m.shape[1],
+                              .relative_error = 0,
+                              .max_error = 0,
+                              .sha256 = digest_of(loaded.weight)});
+    for (OwnedTensor& t : target.store(m.name, loaded.weight)) owned.push_back(std::move(t));
+  }
+  for (const OwnedTensor& t : owned) tensors.push_back(t.to_write());
+  const std::string path = directory + "/" + shard.file;
+  write_safetensors(path, tensors);
+  record.sha256 = sha256_file(path);
+  return record;
+}
+
+// Dequantises every module on both sides and compares the bits. Returns what the manifest says.
+Json prove(const Artifact& base, const Conversion& c, const std::string& out_dir) {
+  const auto written = Artifact::open(out_dir);
+  const Dialect dialect = read_dialect(written->config(), out_dir);
+  Sha256 digest;
+  int64_t weights = 0;
+  for (const Shard& shard : c.shards) {
+    for (const Module& m : shard.modules) {
+      const QuantGroup* group = dialect.group_of(m.name);
+      if (group == nullptr) {
+        fail(Fault::corrupt, "convert-proof", "{}: module \"{}\" came out dense", out_dir, m.name);
+      }
+      const LoadedWeight before = load(base, m);
+      const LoadedWeight after =
+          load_quantized(written->checkpoint(), out_dir, m.name, *group, m.shape[0], m.shape[1]);
+      const auto cols = static_cast<size_t>(m.shape[1]);
+      std::vector<float> want(cols), got(cols);
+      for (int64_t r = 0; r < m.shape[0]; ++r) {
+        unpack_row(before.weight, r, want);
+        unpack_row(after.weight, r, got);
+        if (std::memcmp(want.data(), got.data(), cols * sizeof(float)) != 0) {
+          fail(Fault::corrupt, "convert-proof",
+               "{}: module \"{}\", row {}: the converted weights differ from those of {}; this is "
+               "a fault of sinter's, and the output must not be used",
+               out_dir, m.name, r, base.directory());
+        }
+        digest.add(std::as_bytes(std::span(got)));
+      }
+      weights += m.shape[0] * m.shape[1];
+    }
+  }
+  return {{"compared", "dequantised matrices, float32, bit for bit"},
+          {"matrices", c.plan.modules.size()},
+          {"weights", weights},
+          {"sha256", digest.hex()}};
+}
+
+}  // namespace
+
+CompressResult convert_dialect(const std::string& model_dir, const StoredDialect& target,
+                               const std::string& out_dir, const CompressOptions& options) {
+  const auto base = Artifact::open(model_dir);
+  const Conversion c = plan_conversion(*base, target);
+  refuse_nested(model_dir, out_dir);
+  CompressResult result;
+  result.bytes_before = tensor_bytes(base->checkpoint());
+  const std::string recipe = fmt::format("convert:\n  to: {}\n", target.name);
+  Sha256 recipe_digest;
+  recipe_digest.add(std::as_bytes(std::span(recipe.data(), recipe.size())));
+  const OutputIdentity identity{recipe_digest.hex(), base->digest(), build_name()};
+  OutputDirectory out(out_dir, identity, options.resume);
+  if (out.finished()) {
+    result.manifest = *out.finished();
+    result.shards_kept = static_cast<int64_t>(c.shards.size());
+    result.bytes_after = tensor_bytes(*Checkpoint::open_directory(out_dir));
+    return result;
+  }
+  Progress progress("convert", static_cast<int64_t>(c.shards.size()), "shards");
+  std::vector<ManifestTensor> tensors;
+  std::vector<std::string> files;
+  for (const Shard& shard : c.shards) {
+    const ShardRecord* record = out.done(shard.file);
+    if (record == nullptr) {
+      if (options.stop != nullptr && options.stop->load()) {
+        fail(Fault::interrupted, "interrupted",
+             "{}: stopped after {} of {} shards; the same command goes on from there", out_dir,
+             files.size(), c.shards.size());
+      }
+      out.record(make_shard(*base, shard, target, out_dir));
+      record = out.done(shard.file);
+      ++result.shards_made;
+    } else {
+      ++result.shards_kept;
+    }
+    tensors.insert(tensors.end(), record->tensors.begin(), record->tensors.end());
+    files.push_back(shard.file);
+    progress.advance(1, shard.file);
+  }
+  result.not_copied = copy_other_files(model_dir, out_dir);
+  Json config = base->config();
+  config.erase("compression_config");
+  config["quantization_config"] = target.config(c.plan);
+  write_file_atomically(out_dir + "/config.json",
+                        config.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  result.bytes_after = write_index(out_dir, files);
+  const Json proof = prove(*base, c, out_dir);
+  result.manifest = {.schema = 1,
+                     .digest = Artifact::open(out_dir)->digest(),
+                     .base_digest = identity.base_digest,
+                     .base_scheme = base->scheme(),
+                     .recipe = recipe,
+                     .recipe_digest = identity.recipe_digest,
+                     .build = identity.build,
+                     .tensors = std::move(tensors),
+                     .proof = proof};
+  write_manifest(out_dir, result.manifest);
+  out.finish();
+  return result;
+}
+
+}  // namespace sinter
