@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <filesystem>
 #include <map>
 
 #include "base/error.h"
@@ -74,6 +75,12 @@ int64_t layer_of(std::string_view tensor) {
 }
 
 CompressPlan plan_compression(const Artifact& base, const Recipe& recipe) {
+  if (!std::filesystem::is_directory(base.directory())) {
+    fail(Fault::unsupported, "compress-not-dense",
+         "{}: expected a directory with a dense safetensors checkpoint, found a single file ({}); "
+         "start from the checkpoint it was made from",
+         base.directory(), base.scheme());
+  }
   if (base.config().contains("quantization_config") ||
       base.config().contains("compression_config")) {
     fail(
