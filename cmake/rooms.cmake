@@ -17,6 +17,12 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     src/backend/cpu/avx512/kernels.cc PROPERTIES SKIP_PRECOMPILE_HEADERS ON COMPILE_OPTIONS
     "-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mfma;-mf16c;-Wno-uninitialized;-Wno-maybe-uninitialized")
   set_source_files_properties(src/backend/cpu/ref/kernels.cc PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
+  set_source_files_properties(src/backend/cpu/avx2/peaks.cc PROPERTIES
+                              COMPILE_OPTIONS "-mavx2;-mfma" SKIP_PRECOMPILE_HEADERS ON)
+  set_source_files_properties(
+    src/backend/cpu/avx512/peaks.cc PROPERTIES SKIP_PRECOMPILE_HEADERS ON COMPILE_OPTIONS
+    "-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mfma;-Wno-uninitialized;-Wno-maybe-uninitialized")
+  set_source_files_properties(src/backend/cpu/ref/peaks.cc PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
 endif()
 sinter_room(kv PUBLIC sinter_backend)
 sinter_room(model PUBLIC sinter_kv sinter_artifact)
@@ -24,10 +30,11 @@ sinter_room(engine PUBLIC sinter_model sinter_text)
 sinter_room(compress PUBLIC sinter_artifact yaml-cpp)
 sinter_room(gate PUBLIC sinter_engine sinter_artifact yaml-cpp PkgConfig::PUGIXML
             PkgConfig::PCRE2)
+sinter_room(bench PUBLIC sinter_gate)
 
 find_package(CLI11 REQUIRED)
 file(GLOB app_sources CONFIGURE_DEPENDS src/app/*.cc)
 add_executable(sinter ${app_sources})
-target_link_libraries(sinter PRIVATE sinter_gate sinter_compress CLI11::CLI11)
+target_link_libraries(sinter PRIVATE sinter_bench sinter_gate sinter_compress CLI11::CLI11)
 target_precompile_headers(sinter REUSE_FROM prebuilt)
 install(TARGETS sinter RUNTIME DESTINATION bin)

@@ -21,7 +21,8 @@ ROOMS = {
     "engine": "base tensor text kv model",
     "compress": "base tensor format artifact text model",
     "gate": "base tensor artifact text model engine",
-    "app": "base tensor text format artifact backend kv model engine compress gate",
+    "bench": "base tensor text format artifact backend kv model gate",
+    "app": "base tensor text format artifact backend kv model engine compress gate bench",
 }
 FAMILIES = re.compile(r"\b(llama|qwen\d?|mistral|gemma|phi3)\b", re.I)
 FORBIDDEN_NAMES = re.compile(r"(^|_)(util|utils|helper|helpers|manager|common|data|info|misc)(_|\.|$)")

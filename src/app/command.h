@@ -41,8 +41,10 @@ extern const Command kDetokenizeCommand;
 extern const Command kTemplateCommand;
 extern const Command kPerplexityCommand;
 extern const Command kCompressCommand;
+extern const Command kConvertCommand;
 extern const Command kGateCommand;
 extern const Command kJudgeCommand;
 extern const Command kDoctorCommand;
+extern const Command kSynthCommand;
 
 }  // namespace sinter

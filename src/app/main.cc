@@ -18,8 +18,9 @@ namespace {
 
 // The one list of commands, in the order that a newcomer meets them.
 constexpr const Command* kCommands[] = {
-    &kInspectCommand,    &kRunCommand,      &kCompressCommand,   &kGateCommand,     &kJudgeCommand,
-    &kPerplexityCommand, &kTokenizeCommand, &kDetokenizeCommand, &kTemplateCommand, &kDoctorCommand,
+    &kInspectCommand,    &kRunCommand,      &kCompressCommand,   &kConvertCommand,
+    &kGateCommand,       &kJudgeCommand,    &kPerplexityCommand, &kTokenizeCommand,
+    &kDetokenizeCommand, &kTemplateCommand, &kDoctorCommand,     &kSynthCommand,
 };
 
 std::atomic<bool> g_interrupted = false;
