@@ -204,7 +204,7 @@ TEST_F(Gguf, LlamasRopeScalingComesBackAsItself) {
 TEST_F(Gguf, FormatsAreWrittenAndRead) {
   const std::string model = SINTER_SOURCE_DIR "/models/pebble";
   const auto before = Artifact::open(model);
-  for (const char* type : {"f16", "q8_0", "q4_k", "iq4_xs"}) {
+  for (const char* type : {"f16", "q8_0"}) {
     SCOPED_TRACE(type);
     const Format format = format_named(type);
     const auto after = Artifact::open(convert(model, {.type = format.codec,
@@ -227,6 +227,34 @@ TEST_F(Gguf, FormatsAreWrittenAndRead) {
   }
 }
 
+// Packing is at least as good as ggml's: the mean squared error that `llama-quantize --pure` (ggml
+// 0.25.3) leaves in this matrix.
+TEST_F(Gguf, PackingLeavesLessErrorThanGgml) {
+  const auto pebble = Artifact::open(SINTER_SOURCE_DIR "/models/pebble");
+  const Weight w = pebble->matrix("model.layers.2.mlp.down_proj", 256, 512);
+  const std::pair<const char*, double> ggml[] = {{"q4_k", 3.35544e-05},
+                                                 {"q5_k", 8.55589e-06},
+                                                 {"q6_k", 2.09375e-06},
+                                                 {"iq4_nl", 3.77622e-05},
+                                                 {"iq4_xs", 3.83644e-05}};
+  for (const auto& [name, theirs] : ggml) {
+    const Format format = format_named(name);
+    std::vector<uint8_t> packed(static_cast<size_t>(format.codec->row_bytes(format, w.cols)));
+    std::vector<float> back(static_cast<size_t>(w.cols));
+    double sum = 0;
+    for (int64_t r = 0; r < w.rows; ++r) {
+      const std::vector<float> row = row_of(w, r);
+      format.codec->pack_row(format, row, nullptr, packed.data());
+      format.codec->unpack_row(format, packed.data(), nullptr, back);
+      for (size_t i = 0; i < row.size(); ++i) {
+        const double e = static_cast<double>(back[i]) - static_cast<double>(row[i]);
+        sum += e * e;
+      }
+    }
+    EXPECT_LT(sum / static_cast<double>(w.rows * w.cols), theirs) << name;
+  }
+}
+
 TEST_F(Gguf, AnOutputThatFailsLeavesNothing) {
   const std::string model = SINTER_SOURCE_DIR "/tests/golden/model/mistral_window";
   try {
@@ -240,7 +268,7 @@ TEST_F(Gguf, AnOutputThatFailsLeavesNothing) {
 
 TEST_F(Gguf, DamageIsAnErrorAndNeverACrash) {
   const std::string path =
-      convert(SINTER_SOURCE_DIR "/models/pebble", {.type = format_named("q4_k").codec,
+      convert(SINTER_SOURCE_DIR "/models/pebble", {.type = format_named("q8_0").codec,
                                                    .embedding_type = nullptr,
                                                    .head_type = nullptr,
                                                    .tokenizer = true,

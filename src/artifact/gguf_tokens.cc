@@ -145,7 +145,7 @@ class TokenWriter {
                       "gets other ids",
                       object(json_, "normalizer").value("type", "?")));
     }
-    for (const auto& [a, b] : merges_) out_.merges.push_back(a + " " + b);
+    for (const auto& [a, b] : merges_) out_.merges.push_back(fmt::format("{} {}", a, b));
   }
 
   // SentencePiece has scores instead of merges: of a piece, the place of the first merge that makes
@@ -161,7 +161,7 @@ class TokenWriter {
     std::unordered_set<std::string> known;
     for (size_t rank = 0; rank < merges_.size(); ++rank) {
       const auto& [a, b] = merges_[rank];
-      known.insert(a + " " + b);
+      known.insert(fmt::format("{} {}", a, b));
       const auto at = ids.find(a + b);
       if (at == ids.end()) unsupported("merge {}: \"{}\" is no token", rank, a + b);
       float& score = out_.scores[at->second];
@@ -173,7 +173,8 @@ class TokenWriter {
       if (out_.types[i] != TokenType::normal) continue;
       for (size_t cut = 1; cut < token.size(); ++cut) {
         const std::string a = token.substr(0, cut), b = token.substr(cut);
-        if (ids.contains(a) && ids.contains(b) && !known.contains(a + " " + b)) ++others;
+        if (ids.contains(a) && ids.contains(b) && !known.contains(fmt::format("{} {}", a, b)))
+          ++others;
       }
     }
     if (others > 0) {

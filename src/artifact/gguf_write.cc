@@ -277,8 +277,8 @@ class GgufWriter {
     }
     keys.add("general.file_type", gguf_type_of(*most)->file_type);
     keys.add("general.quantization_version", uint32_t{2});
-    for (const auto& [key, value] : hyper_.keys) {
-      std::visit([&](const auto& v) { keys.add(key, v); }, value);
+    for (const auto& key : hyper_.keys) {
+      std::visit([&](const auto& value) { keys.add(key.first, value); }, key.second);
     }
     if (options_.tokenizer) add_tokenizer(keys);
 
