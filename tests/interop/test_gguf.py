@@ -172,6 +172,32 @@ def test_we_read_what_the_package_writes(program, plain, tmp_path, kind):
     assert prompts[0] == prompts[1]
 
 
+def test_several_parts_are_one_model(program, plain, tmp_path):
+    source = gguf.GGUFReader(plain)
+    writer = gguf.GGUFWriter(tmp_path / "m.gguf", "llama", split_max_tensors=20)
+    for key, field in source.fields.items():
+        if key.startswith("GGUF.") or key == "general.architecture":
+            continue
+        if field.types[0] == gguf.GGUFValueType.ARRAY:
+            writer.add_array(key, field.contents())
+        else:
+            writer.add_key_value(key, field.contents(), field.types[0])
+    for tensor in source.tensors:
+        writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    parts = sorted(tmp_path.glob("m-*.gguf"))
+    assert len(parts) == 3
+    ours = tensors(convert(program, parts[0], tmp_path / "whole.gguf"))
+    for tensor in source.tensors:
+        assert np.array_equal(tensor.data, ours[tensor.name].data), tensor.name
+    for wrong in (parts[1], parts[0]):
+        parts[2].unlink(missing_ok=True)
+        assert subprocess.run([program, "inspect", wrong], capture_output=True).returncode == 2
+
+
 @pytest.fixture(scope="module")
 def llama_cpp():
     folder = os.environ.get("SINTER_LLAMA_CPP")
