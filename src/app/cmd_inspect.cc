@@ -75,11 +75,12 @@ int run(const Options& o) {
   }
   // A token reads every weight once, but of an embedding table that is not also the head one row.
   const int64_t per_token = c.tied_embeddings ? total : total - embedding;
-  const PageShape page{c.n_layers, c.n_kv_heads, c.head_dim};
-  const int64_t kv_per_token = page.page_bytes() / kPageTokens;
+  const KvShape kv{.n_kv_heads = c.n_kv_heads, .head_dim = c.head_dim};
+  const int64_t page_bytes = c.n_layers * kv.layer_bytes();
+  const int64_t kv_per_token = page_bytes / kPageTokens;
   const int64_t context = o.context > 0 ? o.context : c.max_tokens;
   const double bits = 8.0 * static_cast<double>(total) / static_cast<double>(c.parameters());
-  const int64_t needed = total + PageTable::pages_for(context) * page.page_bytes();
+  const int64_t needed = total + PageTable::pages_for(context) * page_bytes;
 
   if (globals().json) {
     Json out = {{"model", o.model},

@@ -1,5 +1,6 @@
 // A device, as coarse operations: all that a decoder needs, one virtual call each. Matrices are
-// float32 in memory; what a weight is made of is the device's business after prepare().
+// float32 in memory; what a weight or a page of keys and values is made of is the device's
+// business.
 //
 // Law 1 holds at this seam: every output row depends on its own input row alone, bit for bit,
 // whatever the number of rows or threads.
@@ -12,9 +13,17 @@
 #include <vector>
 
 #include "format/format.h"
+#include "tensor/dtype.h"
 #include "tensor/view.h"
 
 namespace sinter {
+
+// How a weight will be multiplied: decided once, when it is prepared, and printed.
+struct KernelChoice {
+  std::string codes;        // "b4", "bf16"; "rows" = row by row through the codec
+  std::string activations;  // "exact", "int8" ...: what really happens to the inputs
+  std::string why_slow;     // empty = a fast kernel; else what was missing
+};
 
 // A weight in the layout that this device likes. Made by Backend::prepare, used with it only.
 class PreparedWeight {
@@ -23,23 +32,35 @@ class PreparedWeight {
   virtual int64_t rows() const = 0;
   virtual int64_t cols() const = 0;
   virtual int64_t bytes() const = 0;  // read per use
+  virtual const KernelChoice& kernel() const = 0;
+};
+
+// Tokens of one page. Part of the arithmetic (the order of the softmax sums), so it is fixed.
+inline constexpr int32_t kPageTokens = 32;
+
+// One layer's keys and values, in a page.
+struct KvShape {
+  int32_t n_kv_heads = 0;
+  int32_t head_dim = 0;
+  DType dtype = DType::f32;  // f32, f16 or bf16: rounded once, when they are stored
+  int64_t padded_dim() const { return (int64_t{head_dim} + 31) / 32 * 32; }
+  int64_t head_bytes() const { return kPageTokens * padded_dim() * traits(dtype).bytes; }
+  int64_t layer_bytes() const { return int64_t{2} * n_kv_heads * head_bytes(); }
 };
 
 struct AttentionShape {
   int32_t n_heads = 0;
-  int32_t n_kv_heads = 0;
-  int32_t head_dim = 0;
   int32_t sliding_window = 0;  // keys in reach, the token itself included; 0 = all
   float scale = 0;             // of the scores, usually head_dim^-1/2
 };
 
-// The keys and values that one query row may see, in one layer. Page p holds positions
-// [p * page_tokens, ...): keys then values, each [n_kv_heads, page_tokens, head_dim] float32.
-struct AttentionRow {
-  const float* const* pages = nullptr;
-  int64_t layer_offset = 0;  // floats from a page's start to this layer's keys
-  int32_t page_tokens = 0;
-  int32_t position = 0;  // of the query; it sees positions <= this
+// Consecutive tokens of one sequence: rows first_row .. of the batch, at positions first_position
+// .. of the sequence, whose pages hold everything before them. A row sees positions <= its own.
+struct AttentionSpan {
+  uint8_t* const* pages = nullptr;
+  int32_t first_row = 0;
+  int32_t n_rows = 0;
+  int32_t first_position = 0;
 };
 
 class Backend {
@@ -48,6 +69,7 @@ class Backend {
   virtual std::string name() const = 0;  // "cpu/avx512"; part of every record of a run
   virtual int n_threads() const = 0;
 
+  // Throws Error(unsupported, "activation-unsupported" | exhausted, "memory-exhausted").
   virtual std::unique_ptr<PreparedWeight> prepare(const Weight& weight, Activation activation) = 0;
 
   // y[i] = W x[i] (+ bias). x: [n, cols], y: [n, rows]; bias: [rows] or empty.
@@ -64,13 +86,18 @@ class Backend {
   virtual void silu_mul(MatMut gate, MatView up) = 0;
   // y += x.
   virtual void add(MatView x, MatMut y) = 0;
+  // Writes the spans' keys and values into their pages, at `offset` bytes from a page's start.
+  // keys, values: [n, n_kv_heads * head_dim].
+  virtual void store_kv(const KvShape& kv, int64_t offset, std::span<const AttentionSpan> spans,
+                        MatView keys, MatView values) = 0;
   // y[i] = softmax(scale q[i] K) V per head. q, y: [n, n_heads * head_dim].
-  virtual void attention(const AttentionShape& shape, MatView q, std::span<const AttentionRow> rows,
-                         MatMut y) = 0;
+  virtual void attention(const KvShape& kv, const AttentionShape& shape, int64_t offset,
+                         std::span<const AttentionSpan> spans, MatView q, MatMut y) = 0;
 };
 
-// The one list of devices is short: "cpu". n_threads 0 = all cores; isa "" = the best the CPU has,
-// else "ref", "avx2" or "avx512". Throws Error(unsupported, "isa-unsupported").
+// The one list of devices is short: "cpu". n_threads 0 = all cores; isa "" = the best the CPU has
+// (or what SINTER_ISA says), else a name from cpu_isas(). Throws Error(unsupported,
+// "isa-unsupported").
 std::unique_ptr<Backend> make_cpu_backend(int n_threads, const std::string& isa);
 
 // The instruction sets this program has kernels for, best first, and whether this CPU runs them.

@@ -16,7 +16,7 @@ namespace {
 // Logits are a hash of the token and its position, so that a wrong row or position shows.
 class FakeModel final : public Model {
  public:
-  explicit FakeModel(int64_t max_pages) : pool_({1, 1, 2}, max_pages) {
+  explicit FakeModel(int64_t max_pages) : pool_({.n_kv_heads = 1, .head_dim = 1}, 1, max_pages) {
     config_.vocab = 50;
     config_.max_tokens = 1000;
   }

@@ -1,6 +1,7 @@
 #include "kv/page_pool.h"
 
-#include <utility>
+#include <algorithm>
+#include <cstring>
 
 #include "base/error.h"
 
@@ -8,24 +9,29 @@ namespace sinter {
 
 PageId PagePool::take() {
   SINTER_CHECK(available() > 0);
+  PageId page = 0;
   if (!free_.empty()) {
-    const PageId page = free_.back();
+    page = free_.back();
     free_.pop_back();
-    return page;
+  } else {
+    if (n_pages_ == static_cast<int64_t>(pages_.size())) {
+      constexpr int64_t kSlabBytes = int64_t{16} << 20;
+      const int64_t n = std::clamp<int64_t>(kSlabBytes / page_bytes(), 1, max_pages_ - n_pages_);
+      slabs_.emplace_back(n * page_bytes());
+      for (int64_t i = 0; i < n; ++i) pages_.push_back(slabs_.back().at() + i * page_bytes());
+    }
+    page = static_cast<PageId>(n_pages_++);
   }
-  const auto floats = static_cast<size_t>(shape_.n_layers * shape_.layer_floats());
-  pages_.push_back(std::make_unique_for_overwrite<float[]>(floats));
-  return static_cast<PageId>(pages_.size() - 1);
+  // A masked value is multiplied by zero: it must not be the NaN of a sequence that went wrong.
+  std::memset(at(page), 0, static_cast<size_t>(page_bytes()));
+  return page;
 }
 
 PageTable& PageTable::operator=(PageTable&& other) noexcept {
-  if (this != &other) {
-    clear();
-    pool_ = std::exchange(other.pool_, nullptr);
-    ids_ = std::exchange(other.ids_, {});
-    pages_ = std::exchange(other.pages_, {});
-    n_tokens_ = std::exchange(other.n_tokens_, 0);
-  }
+  std::swap(pool_, other.pool_);
+  std::swap(ids_, other.ids_);
+  std::swap(pages_, other.pages_);
+  std::swap(n_tokens_, other.n_tokens_);
   return *this;
 }
 
@@ -33,7 +39,7 @@ void PageTable::extend(int32_t n) {
   n_tokens_ += n;
   while (static_cast<int64_t>(ids_.size()) < pages_for(n_tokens_)) {
     ids_.push_back(pool_->take());
-    pages_.push_back(pool_->floats(ids_.back()));
+    pages_.push_back(pool_->at(ids_.back()));
   }
 }
 
@@ -42,13 +48,6 @@ void PageTable::clear() {
   ids_.clear();
   pages_.clear();
   n_tokens_ = 0;
-}
-
-float* PageTable::key(int32_t position, int32_t layer) {
-  SINTER_CHECK(position < n_tokens_);
-  const PageShape& shape = pool_->shape();
-  return pages_[static_cast<size_t>(position / kPageTokens)] + layer * shape.layer_floats() +
-         int64_t{position % kPageTokens} * shape.head_dim;
 }
 
 }  // namespace sinter

@@ -104,6 +104,7 @@ struct Decoder::State {
   std::shared_ptr<const Artifact> artifact;  // owns the bytes under the weights
   Backend& backend;
   ModelConfig config;
+  KvShape kv;
   std::unique_ptr<PagePool> pool;
   Weight embed;                          // [vocab, d_model]; rows are read where they are stored
   std::unique_ptr<PreparedWeight> head;  // [vocab, d_model]
@@ -113,7 +114,7 @@ struct Decoder::State {
   Tap tap;
 
   Activations x, normed, q, k, v, attended, gate, up, cos, sin, last, logits;
-  std::vector<AttentionRow> rows;
+  std::vector<AttentionSpan> spans;
 
   void linear(const Linear& l, MatView in, MatMut out) {
     if (tap) tap(l.module, in);
@@ -136,34 +137,13 @@ struct Decoder::State {
     }
   }
 
-  // Copies the rows' keys and values into their pages.
-  void store(const Batch& batch, int32_t layer, MatView keys, MatView values) const {
-    const int64_t head_stride = int64_t{kPageTokens} * config.head_dim;
-    const int64_t half = pool->shape().half_floats();
-    const auto bytes = static_cast<size_t>(config.head_dim) * sizeof(float);
-    for (const BatchSpan& span : batch.spans) {
-      for (int32_t i = 0; i < span.n_rows; ++i) {
-        float* at = span.table->key(span.first_position + i, layer);
-        const float* from_k = keys.row(span.first_row + i).data();
-        const float* from_v = values.row(span.first_row + i).data();
-        for (int64_t h = 0; h < config.n_kv_heads; ++h) {
-          std::memcpy(at + h * head_stride, from_k + h * config.head_dim, bytes);
-          std::memcpy(at + half + h * head_stride, from_v + h * config.head_dim, bytes);
-        }
-      }
-    }
-  }
-
-  void point_at_layer(const Batch& batch, int32_t layer) {
-    rows.resize(batch.tokens.size());
-    for (const BatchSpan& span : batch.spans) {
-      for (int32_t i = 0; i < span.n_rows; ++i) {
-        rows[static_cast<size_t>(span.first_row + i)] = {
-            .pages = span.table->pages(),
-            .layer_offset = layer * pool->shape().layer_floats(),
-            .page_tokens = kPageTokens,
-            .position = span.first_position + i};
-      }
+  void find_spans(const Batch& batch) {
+    spans.clear();
+    for (const BatchSpan& b : batch.spans) {
+      spans.push_back({.pages = b.table->pages(),
+                       .first_row = b.first_row,
+                       .n_rows = b.n_rows,
+                       .first_position = b.first_position});
     }
   }
 };
@@ -186,14 +166,14 @@ Decoder::Decoder(std::shared_ptr<const Artifact> artifact_of_weights, Backend& b
   s.final_norm = load.vector(names.final_norm, c.d_model);
   for (int32_t i = 0; i < c.n_layers; ++i) s.layers.push_back(load.layer(c, names, i));
 
-  const PageShape shape{c.n_layers, c.n_kv_heads, c.head_dim};
-  const int64_t max_pages = options.kv_bytes / shape.page_bytes();
-  if (max_pages < 1) {
+  s.kv = {.n_kv_heads = c.n_kv_heads, .head_dim = c.head_dim, .dtype = options.kv_dtype};
+  const int64_t page_bytes = c.n_layers * s.kv.layer_bytes();
+  if (options.kv_bytes < page_bytes) {
     fail(Fault::exhausted, "kv-too-small",
          "the KV cache has {} bytes, but one page of {} tokens needs {}; raise --kv-mib",
-         options.kv_bytes, kPageTokens, shape.page_bytes());
+         options.kv_bytes, kPageTokens, page_bytes);
   }
-  s.pool = std::make_unique<PagePool>(shape, max_pages);
+  s.pool = std::make_unique<PagePool>(s.kv, c.n_layers, options.kv_bytes / page_bytes);
 }
 
 Decoder::~Decoder() = default;
@@ -229,6 +209,7 @@ MatView Decoder::forward(const Batch& batch) {
     SINTER_CHECK(span.table->n_tokens() == span.first_position);
     span.table->extend(span.n_rows);
   }
+  s.find_spans(batch);
   s.rotations(batch, cos, sin);
   b.embed(s.embed, batch.tokens, x);
   for (int32_t i = 0; i < c.n_layers; ++i) {
@@ -243,14 +224,13 @@ MatView Decoder::forward(const Batch& batch) {
     }
     b.rope(c.head_dim, cos, sin, q);
     b.rope(c.head_dim, cos, sin, k);
-    s.store(batch, i, k, v);
-    s.point_at_layer(batch, i);
-    b.attention({.n_heads = c.n_heads,
-                 .n_kv_heads = c.n_kv_heads,
-                 .head_dim = c.head_dim,
+    const int64_t offset = i * s.kv.layer_bytes();
+    b.store_kv(s.kv, offset, s.spans, k, v);
+    b.attention(s.kv,
+                {.n_heads = c.n_heads,
                  .sliding_window = l.sliding_window,
                  .scale = 1.0f / std::sqrt(static_cast<float>(c.head_dim))},
-                q, s.rows, attended);
+                offset, s.spans, q, attended);
     if (c.sub_norm) b.rms_norm(l.attn_sub_norm, c.norm_eps, attended, attended);
     s.linear(l.o, attended, normed);
     b.add(normed, x);

@@ -53,6 +53,7 @@ using Tap = std::function<void(std::string_view module, MatView x)>;
 
 struct DecoderOptions {
   int64_t kv_bytes = int64_t{512} << 20;  // of the page pool, at most
+  DType kv_dtype = DType::f32;            // of keys and values: f32, f16 or bf16
   // What linears do to their inputs where the checkpoint does not say it: exact or int8.
   ActivationMode activations = ActivationMode::exact;
 };

@@ -1,141 +1,117 @@
-// The CPU: threads over output rows, one unpack of a weight tile shared by all inputs of a batch.
+// The CPU: threads over panels of rows, or over heads; every sum inside one of them.
 #include <algorithm>
 #include <cmath>
-#include <limits>
+#include <cstdlib>
+#include <cstring>
 
 #include "backend/backend.h"
+#include "backend/cpu/inputs.h"
 #include "backend/cpu/kernels.h"
+#include "backend/cpu/pack.h"
 #include "base/error.h"
+#include "base/huge_buffer.h"
 #include "base/threads.h"
-#include "format/scale.h"
 
 namespace sinter {
 namespace {
 
 using cpu::Kernels;
-using cpu::kTileRows;
+using cpu::kPanelRows;
+
+static_assert(kPageTokens == cpu::kAttendPageTokens);
 
 // The one list of instruction sets, best first.
 constexpr const Kernels* kAllKernels[] = {
 #ifdef SINTER_X86
+    &cpu::kAvx512VnniKernels,
     &cpu::kAvx512Kernels,
     &cpu::kAvx2Kernels,
 #endif
     &cpu::kRefKernels,
 };
 
-const Kernels& choose_kernels(const std::string& isa) {
+const Kernels& choose_kernels(const std::string& isa, const char* asked_by) {
+  std::string names;
   for (const Kernels* k : kAllKernels) {
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", k->name);
     if (isa.empty() ? k->supported() : isa == k->name) {
       if (!k->supported()) {
         fail(Fault::unsupported, "isa-unsupported",
-             "--isa {}: this CPU cannot run it; leave the flag out to use the best it can", isa);
+             "{} {}: this CPU cannot run it; leave it out to use the best it can", asked_by, isa);
       }
       return *k;
     }
   }
-  fail(Fault::bad_input, "isa-unsupported", "--isa {}: expected ref, avx2 or avx512", isa);
+  fail(Fault::bad_input, "isa-unsupported", "{} {}: expected one of {}", asked_by, isa, names);
 }
-
-// Codecs whose rows are unpacked by an instruction set's own code, where it has one; all others go
-// through Codec::unpack_row.
-struct FastUnpack {
-  const char* codec;
-  void (*Kernels::*integer)(const cpu::UnpackRow&, float*);
-  void (*Kernels::*plain)(const uint8_t*, int64_t, float*);
-};
-constexpr FastUnpack kFastUnpack[] = {
-    {"bf16", nullptr, &Kernels::unpack_bf16},  {"f16", nullptr, &Kernels::unpack_f16},
-    {"i8_row", &Kernels::unpack_8, nullptr},   {"i8_group", &Kernels::unpack_8, nullptr},
-    {"u8_group", &Kernels::unpack_8, nullptr}, {"i4_group", &Kernels::unpack_4, nullptr},
-    {"u4_group", &Kernels::unpack_4, nullptr},
-};
 
 class CpuWeight final : public PreparedWeight {
  public:
-  CpuWeight(const Weight& weight, ActivationMode mode, const Kernels& kernels)
-      : weight_(weight), mode_(mode) {
-    for (const FastUnpack& f : kFastUnpack) {
-      if (std::string_view(f.codec) != weight.format.codec->name) continue;
-      if (f.plain != nullptr) unpack_plain_ = kernels.*f.plain;
-      if (f.integer != nullptr) unpack_integer_ = kernels.*f.integer;
-    }
-    // A row of 4-bit codes whose groups are odd would have bytes that span two groups.
-    if (weight.format.group % 2 != 0) unpack_integer_ = nullptr;
-    if (!weight.format.codec->is_plain) read_params();
+  CpuWeight(const Weight& weight, Activation activation, const Kernels& kernels,
+            ThreadPool& threads)
+      : weight_(weight), activation_(activation) {
     SINTER_CHECK(weight.cols < (1 << 17));  // so that an int8 sum fits int32; the config checks it
-    if (mode == ActivationMode::int8_token &&
-        std::string_view(weight.format.codec->name) != "i8_row") {
-      fail(Fault::unsupported, "activation-unsupported",
-           "int8 activations need weights in i8_row, found {}", to_string(weight.format));
+    packed_ = cpu::pack(weight, threads, kernel_.why_slow);
+    kernel_.codes = packed_ ? cpu::to_string(packed_->panels.kind) : "rows";
+    if (activation.mode == ActivationMode::int8 && !has_integers(kernels)) {
+      activation_.mode = ActivationMode::exact;  // the mode is for codes that are integers
+    }
+    kernel_.activations = to_string(activation_.mode);
+    if (packed_ && cpu::is_int8(activation_.mode) && !has_integers(kernels)) {
+      kernel_.why_slow = "integer activations, but its codes are not integers";
     }
   }
 
   int64_t rows() const override { return weight_.rows; }
   int64_t cols() const override { return weight_.cols; }
-  int64_t bytes() const override { return weight_.bytes(); }
-  ActivationMode mode() const { return mode_; }
-  const uint8_t* codes(int64_t row) const { return weight_.row_codes(row); }
-  float row_scale(int64_t row) const { return scales_[static_cast<size_t>(row)]; }
-
-  // Row r as float32, exactly as the codec defines it.
-  void unpack(int64_t r, float* out) const {
-    if (unpack_plain_ != nullptr) {
-      unpack_plain_(weight_.row_codes(r), weight_.cols, out);
-    } else if (unpack_integer_ != nullptr) {
-      unpack_integer_({.codes = weight_.row_codes(r),
-                       .scales = scales_.data() + r * n_groups_,
-                       .zeros = zeros_.data() + r * n_groups_,
-                       .cols = weight_.cols,
-                       .group = group_},
-                      out);
-    } else {
-      weight_.format.codec->unpack_row(weight_.format, weight_.row_codes(r), weight_.row_params(r),
-                                       {out, static_cast<size_t>(weight_.cols)});
-    }
+  int64_t bytes() const override {
+    return packed_ ? packed_->codes.bytes() + packed_->factors.bytes() : weight_.bytes();
   }
+  const KernelChoice& kernel() const override { return kernel_; }
+  Activation activation() const { return activation_; }
+  const Weight& stored() const { return weight_; }
+  const cpu::Panels* panels() const { return packed_ ? &packed_->panels : nullptr; }
 
  private:
-  void read_params() {
-    const Format& f = weight_.format;
-    group_ = f.group > 0 ? f.group : weight_.cols;
-    n_groups_ = weight_.cols / group_;
-    const auto n = static_cast<size_t>(weight_.rows * n_groups_);
-    const auto offset = static_cast<float>(1 << (static_cast<int>(f.codec->bits) - 1));
-    scales_.resize(n);
-    zeros_.resize(n, offset);
-    for (int64_t r = 0; r < weight_.rows; ++r) {
-      const uint8_t* params = weight_.row_params(r);
-      for (int64_t g = 0; g < n_groups_; ++g) {
-        const auto at = static_cast<size_t>(r * n_groups_ + g);
-        scales_[at] = load_scale(f.scale, params + g * traits(f.scale).bytes);
-        if (f.codec->has_zero_point) {
-          zeros_[at] = static_cast<float>(params[n_groups_ * traits(f.scale).bytes + g]);
-        }
-      }
-    }
+  bool has_integers(const Kernels& kernels) const {
+    return packed_ && kernels.int8[static_cast<size_t>(packed_->panels.kind)] != nullptr;
   }
 
   Weight weight_;
-  ActivationMode mode_;
-  void (*unpack_plain_)(const uint8_t*, int64_t, float*) = nullptr;
-  void (*unpack_integer_)(const cpu::UnpackRow&, float*) = nullptr;
-  int64_t group_ = 0;
-  int64_t n_groups_ = 0;
-  std::vector<float> scales_;  // [rows, n_groups]
-  std::vector<float> zeros_;   // [rows, n_groups]
+  Activation activation_;
+  std::unique_ptr<cpu::PackedMatrix> packed_;
+  KernelChoice kernel_;
 };
 
-// A buffer of this thread that grows and stays.
-template <typename T>
-T* scratch(int64_t n) {
-  thread_local std::vector<T> buffer;
-  if (buffer.size() < static_cast<size_t>(n)) buffer.resize(static_cast<size_t>(n));
-  return buffer.data();
+// Memory of this thread that grows and stays, aligned to a cache line.
+uint8_t* scratch(int64_t bytes) {
+  thread_local HugeBuffer buffer;
+  if (buffer.bytes() < bytes) buffer = HugeBuffer(bytes + bytes / 2);
+  return buffer.at();
 }
 
 // Work below this many multiplications is not worth waking a thread.
 constexpr int64_t kMinParallel = 1 << 17;
+// Query vectors attended to at once: some tiles of the widest kernel.
+constexpr int64_t kAttendQueries = 32;
+
+cpu::CodeKind kind_of(DType dtype) {
+  if (dtype == DType::bf16) return cpu::CodeKind::bf16;
+  return dtype == DType::f16 ? cpu::CodeKind::f16 : cpu::CodeKind::f32;
+}
+
+// Writes one value into a panel whose lanes are `lane` and whose columns are `column`.
+void put_value(DType dtype, uint8_t* panel, int64_t lane, int64_t column, float x) {
+  if (dtype == DType::f32) {
+    std::memcpy(panel + (column * kPanelRows + lane) * 4, &x, sizeof x);
+  } else if (dtype == DType::bf16) {
+    const uint16_t narrow = f32_to_bf16(x);
+    std::memcpy(panel + (column / 2 * kPanelRows + lane) * 4 + column % 2 * 2, &narrow, 2);
+  } else {
+    const uint16_t narrow = f32_to_f16(x);
+    std::memcpy(panel + (column * kPanelRows + lane) * 2, &narrow, 2);
+  }
+}
 
 class CpuBackend final : public Backend {
  public:
@@ -145,206 +121,219 @@ class CpuBackend final : public Backend {
   int n_threads() const override { return pool_.size(); }
 
   std::unique_ptr<PreparedWeight> prepare(const Weight& weight, Activation activation) override {
-    return std::make_unique<CpuWeight>(weight, activation.mode, k_);
+    return std::make_unique<CpuWeight>(weight, activation, k_, pool_);
   }
 
   void linear(const PreparedWeight& weight, std::span<const float> bias, MatView x,
               MatMut y) override {
     const auto& w = static_cast<const CpuWeight&>(weight);
     SINTER_CHECK(x.cols == w.cols() && y.cols == w.rows() && x.rows == y.rows);
-    if (w.mode() == ActivationMode::int8_token) {
-      linear_int8(w, x, y);
+    if (w.panels() != nullptr) {
+      multiply_panels(w, x, y);
     } else {
-      over_rows(w.rows(), x.rows * w.cols(), kTileRows, [&](int64_t begin, int64_t end) {
-        float* tile = scratch<float>(kTileRows * w.cols());
-        for (int64_t r = begin; r < end; r += kTileRows) {
-          const int n = static_cast<int>(std::min<int64_t>(kTileRows, end - r));
-          for (int i = 0; i < n; ++i) w.unpack(r + i, tile + i * w.cols());
-          k_.dot_tile(tile, n, x.at, x.stride, x.rows, w.cols(), y.at + r, y.stride);
-        }
-      });
+      multiply_rows(w, x, y);
     }
     if (!bias.empty()) {
-      for (int64_t i = 0; i < y.rows; ++i) {
-        float* row = y.at + i * y.stride;
-        for (int64_t j = 0; j < y.cols; ++j) row[j] += bias[static_cast<size_t>(j)];
-      }
+      for (int64_t i = 0; i < y.rows; ++i) k_.add(bias.data(), y.cols, y.at + i * y.stride);
     }
   }
 
   void embed(const Weight& w, std::span<const int32_t> tokens, MatMut y) override {
     for (size_t i = 0; i < tokens.size(); ++i) {
       SINTER_CHECK(tokens[i] >= 0 && tokens[i] < w.rows);
-      w.format.codec->unpack_row(w.format, w.row_codes(tokens[i]), w.row_params(tokens[i]),
-                                 y.row(static_cast<int64_t>(i)));
+      const auto row = y.row(static_cast<int64_t>(i));
+      w.format.codec->unpack_row(w.format, w.row_codes(tokens[i]), w.row_params(tokens[i]), row);
+      if (w.column_order != nullptr) {
+        const std::vector<float> stored(row.begin(), row.end());
+        for (size_t c = 0; c < stored.size(); ++c) {
+          row[static_cast<size_t>(w.column_order[c])] = stored[c];
+        }
+      }
     }
   }
 
   void rms_norm(std::span<const float> gain, float eps, MatView x, MatMut y) override {
     const auto n = static_cast<int64_t>(gain.size());
-    over_rows(x.rows, 8 * x.cols, 1, [&](int64_t begin, int64_t end) {
+    over(x.rows, 8 * x.cols, 1, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         for (int64_t at = 0; at < x.cols; at += n) {
-          const float* in = x.at + i * x.stride + at;
-          float* out = y.at + i * y.stride + at;
-          const float mean = k_.dot(in, in, n) / static_cast<float>(n);
-          const float inverse = 1.0f / std::sqrt(mean + eps);
-          for (int64_t j = 0; j < n; ++j) out[j] = in[j] * inverse * gain[static_cast<size_t>(j)];
+          k_.rms_norm(x.at + i * x.stride + at, gain.data(), eps, n, y.at + i * y.stride + at);
         }
       }
     });
   }
 
   void rope(int32_t head_dim, MatView cos, MatView sin, MatMut x) override {
-    const int64_t half = cos.cols;
-    over_rows(x.rows, 4 * x.cols, 1, [&](int64_t begin, int64_t end) {
+    over(x.rows, 4 * x.cols, 1, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
-        const float* c = cos.at + i * cos.stride;
-        const float* s = sin.at + i * sin.stride;
         for (int64_t at = 0; at < x.cols; at += head_dim) {
-          float* a = x.at + i * x.stride + at;
-          float* b = a + half;
-          for (int64_t j = 0; j < half; ++j) {
-            const float first = a[j];
-            const float second = b[j];
-            a[j] = first * c[j] - second * s[j];
-            b[j] = second * c[j] + first * s[j];
-          }
+          k_.rope(cos.at + i * cos.stride, sin.at + i * sin.stride, cos.cols,
+                  x.at + i * x.stride + at);
         }
       }
     });
   }
 
   void silu_mul(MatMut gate, MatView up) override {
-    over_rows(gate.rows, 32 * gate.cols, 1, [&](int64_t begin, int64_t end) {
+    over(gate.rows, 32 * gate.cols, 1, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
-        float* g = gate.at + i * gate.stride;
-        const float* u = up.at + i * up.stride;
-        float* e = scratch<float>(gate.cols);
-        for (int64_t j = 0; j < gate.cols; ++j) e[j] = -g[j];
-        k_.exp(0, e, gate.cols);
-        for (int64_t j = 0; j < gate.cols; ++j) g[j] = g[j] / (1.0f + e[j]) * u[j];
+        k_.silu_mul(up.at + i * up.stride, gate.cols, gate.at + i * gate.stride);
       }
     });
   }
 
   void add(MatView x, MatMut y) override {
-    for (int64_t i = 0; i < y.rows; ++i) {
-      const float* from = x.at + i * x.stride;
-      float* to = y.at + i * y.stride;
-      for (int64_t j = 0; j < y.cols; ++j) to[j] += from[j];
+    for (int64_t i = 0; i < y.rows; ++i) k_.add(x.at + i * x.stride, y.cols, y.at + i * y.stride);
+  }
+
+  void store_kv(const KvShape& kv, int64_t offset, std::span<const AttentionSpan> spans,
+                MatView keys, MatView values) override {
+    const int64_t panel_bytes = kPanelRows * kv.padded_dim() * traits(kv.dtype).bytes;
+    const int64_t value_panel_bytes = kPanelRows * kPageTokens * traits(kv.dtype).bytes;
+    for (const AttentionSpan& span : spans) {
+      over(span.n_rows, 16 * keys.cols, 1, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+          const int64_t position = span.first_position + i, t = position % kPageTokens;
+          uint8_t* page = span.pages[position / kPageTokens] + offset;
+          const float* key = keys.at + (span.first_row + i) * keys.stride;
+          const float* value = values.at + (span.first_row + i) * values.stride;
+          for (int64_t h = 0; h < kv.n_kv_heads; ++h) {
+            uint8_t* k_at = page + 2 * h * kv.head_bytes() + t / kPanelRows * panel_bytes;
+            uint8_t* v_at = page + (2 * h + 1) * kv.head_bytes();
+            for (int64_t d = 0; d < kv.head_dim; ++d) {
+              put_value(kv.dtype, k_at, t % kPanelRows, d, key[h * kv.head_dim + d]);
+              put_value(kv.dtype, v_at + d / kPanelRows * value_panel_bytes, d % kPanelRows, t,
+                        value[h * kv.head_dim + d]);
+            }
+          }
+        }
+      });
     }
   }
 
-  void attention(const AttentionShape& s, MatView q, std::span<const AttentionRow> rows,
-                 MatMut y) override {
-    const auto n_rows = static_cast<int64_t>(rows.size());
-    int64_t longest = 0;
-    for (const AttentionRow& r : rows) longest = std::max<int64_t>(longest, r.position + 1);
-    over_rows(n_rows * s.n_heads, 2 * longest * s.head_dim, 1, [&](int64_t begin, int64_t end) {
+  void attention(const KvShape& kv, const AttentionShape& s, int64_t offset,
+                 std::span<const AttentionSpan> spans, MatView q, MatMut y) override {
+    const int64_t group = s.n_heads / kv.n_kv_heads;
+    const int64_t tile_rows = std::max<int64_t>(1, kAttendQueries / group);
+    // A task: some rows of a span, one head of keys and values.
+    struct Task {
+      const AttentionSpan* span;
+      int64_t kv_head, first, n;
+    };
+    thread_local std::vector<Task> tasks;
+    tasks.clear();
+    int64_t work = 0;
+    for (const AttentionSpan& span : spans) {
+      work += int64_t{2} * span.n_rows * (span.first_position + span.n_rows) * q.cols;
+      for (int64_t first = 0; first < span.n_rows; first += tile_rows) {
+        for (int64_t h = 0; h < kv.n_kv_heads; ++h) {
+          tasks.push_back({&span, h, first, std::min(tile_rows, span.n_rows - first)});
+        }
+      }
+    }
+    const auto n_tasks = static_cast<int64_t>(tasks.size());
+    const Task* const first_task = tasks.data();  // the workers have task lists of their own
+    over(n_tasks, n_tasks == 0 ? 0 : work / n_tasks, 1, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
-        const int64_t row = i / s.n_heads;
-        const int64_t head = i % s.n_heads;
-        attend(s, q.at + row * q.stride + head * s.head_dim, rows[static_cast<size_t>(row)],
-               head / (s.n_heads / s.n_kv_heads), y.at + row * y.stride + head * s.head_dim);
+        const Task& t = first_task[i];
+        attend(kv, s, offset, *t.span, t.kv_head, t.first, t.n, q, y);
       }
     });
   }
 
  private:
   template <typename Body>
-  void over_rows(int64_t n, int64_t work_per_row, int64_t grain, const Body& body) {
-    const int64_t enough = std::max<int64_t>(1, kMinParallel / std::max<int64_t>(1, work_per_row));
+  void over(int64_t n, int64_t work_each, int64_t grain, const Body& body) {
+    const int64_t enough = std::max<int64_t>(1, kMinParallel / std::max<int64_t>(1, work_each));
     const int64_t shares = int64_t{4} * pool_.size();
     const int64_t even = (n + shares - 1) / shares;
     const int64_t step = (std::max(enough, even) + grain - 1) / grain * grain;
     pool_.run(n, step, body);
   }
 
-  // Dynamic per-token int8 as compressed-tensors defines it: scale = amax / 127.5, codes rounded
-  // half to even and clamped to [-128, 127]. The integer sum is exact, so its order cannot matter.
-  void linear_int8(const CpuWeight& w, MatView x, MatMut y) {
-    const int64_t k = x.cols;
-    auto* codes = scratch<int8_t>(x.rows * k);
-    auto* scales = scratch<float>(x.rows);
-    for (int64_t i = 0; i < x.rows; ++i) {
-      const float* row = x.at + i * x.stride;
-      float amax = 0;
-      bool finite = true;
-      for (int64_t j = 0; j < k; ++j) {
-        amax = std::max(amax, std::abs(row[j]));
-        finite = finite && std::isfinite(row[j]);
-      }
-      if (!finite) {  // has no int8 form; NaN says so downstream, as it would have in float32
-        scales[i] = std::numeric_limits<float>::quiet_NaN();
-        std::fill(codes + i * k, codes + (i + 1) * k, int8_t{0});
-        continue;
-      }
-      scales[i] = std::max(amax / 127.5f, std::numeric_limits<float>::epsilon());
-      for (int64_t j = 0; j < k; ++j) {
-        codes[i * k + j] =
-            static_cast<int8_t>(std::clamp(std::nearbyint(row[j] / scales[i]), -128.0f, 127.0f));
-      }
-    }
-    over_rows(w.rows(), x.rows * k, 1, [&](int64_t begin, int64_t end) {
+  void multiply_panels(const CpuWeight& w, MatView x, MatMut y) {
+    cpu::PanelJob job{};
+    job.weight = w.panels();
+    inputs_.prepare(k_, pool_, w.activation(), w.stored().column_order, w.cols(), x, job);
+    job.y = y.at;
+    job.y_stride = y.stride;
+    const auto kind = static_cast<size_t>(job.weight->kind);
+    const Kernels::MultiplyPanels multiply = job.codes != nullptr ? k_.int8[kind] : k_.exact[kind];
+    const int64_t n_panels = job.weight->n_panels;
+    const int64_t scratch_bytes = cpu::panel_scratch_bytes(x.rows, job.weight->columns);
+    over(n_panels, x.rows * kPanelRows * w.cols(), cpu::kPanelGrain,
+         [&](int64_t begin, int64_t end) {
+           cpu::PanelJob mine = job;
+           mine.scratch = scratch(scratch_bytes);
+           multiply(mine, begin, end);
+         });
+  }
+
+  // The plain path, for weights that have no panels.
+  void multiply_rows(const CpuWeight& w, MatView x, MatMut y) {
+    const Weight& stored = w.stored();
+    const MatView in =
+        inputs_.as_floats(k_, pool_, w.activation(), stored.column_order, w.cols(), w.cols(), x);
+    over(w.rows(), x.rows * w.cols(), 1, [&](int64_t begin, int64_t end) {
+      auto* row = reinterpret_cast<float*>(scratch(w.cols() * 4));
       for (int64_t r = begin; r < end; ++r) {
-        for (int64_t i = 0; i < x.rows; ++i) {
-          const int32_t sum = k_.dot_i8(w.codes(r), codes + i * k, k);
-          y.at[i * y.stride + r] = static_cast<float>(sum) * (scales[i] * w.row_scale(r));
+        stored.format.codec->unpack_row(stored.format, stored.row_codes(r), stored.row_params(r),
+                                        {row, static_cast<size_t>(w.cols())});
+        for (int64_t i = 0; i < in.rows; ++i) {
+          y.at[i * y.stride + r] = k_.dot(row, in.at + i * in.stride, w.cols());
         }
       }
     });
   }
 
-  // Online softmax (Milakov and Gimelshein, 2018), page by page in order of position: the order of
-  // every sum is fixed by the position and the page size.
-  void attend(const AttentionShape& s, const float* q, const AttentionRow& row, int64_t kv_head,
-              float* out) {
-    const int64_t d = s.head_dim;
-    const int64_t page_tokens = row.page_tokens;
-    const int64_t keys_size = s.n_kv_heads * page_tokens * d;
-    const int64_t first =
-        s.sliding_window > 0 ? std::max<int64_t>(0, row.position - s.sliding_window + 1) : 0;
-    float* scores = scratch<float>(page_tokens);
-    float peak = -std::numeric_limits<float>::infinity();
-    float total = 0;
-    std::fill(out, out + d, 0.0f);
-    for (int64_t page = first / page_tokens; page * page_tokens <= row.position; ++page) {
-      const int64_t start = page * page_tokens;
-      const int64_t begin = std::max(first, start) - start;
-      const int64_t end = std::min<int64_t>(row.position + 1, start + page_tokens) - start;
-      const float* keys = row.pages[page] + row.layer_offset + kv_head * page_tokens * d;
-      const float* values = keys + keys_size;
-      float page_peak = peak;
-      for (int64_t t = begin; t < end; t += kTileRows) {
-        const int n = static_cast<int>(std::min<int64_t>(kTileRows, end - t));
-        k_.dot_tile(keys + t * d, n, q, 0, 1, d, scores + t, 0);
-      }
-      for (int64_t t = begin; t < end; ++t) {
-        scores[t] *= s.scale;
-        page_peak = std::max(page_peak, scores[t]);
-      }
-      if (page_peak > peak) {
-        const float shrink = std::exp(peak - page_peak);
-        total *= shrink;
-        k_.scale(shrink, out, d);
-        peak = page_peak;
-      }
-      k_.exp(peak, scores + begin, end - begin);
-      for (int64_t t = begin; t < end; ++t) total += scores[t];
-      k_.add_rows(scores + begin, values + begin * d, end - begin, d, out);
+  // Rows [first, first + n) of a span, all heads that share kv_head.
+  void attend(const KvShape& kv, const AttentionShape& s, int64_t offset, const AttentionSpan& span,
+              int64_t kv_head, int64_t first, int64_t n, MatView q, MatMut y) {
+    const int64_t d = kv.head_dim, dims = kv.padded_dim(), group = s.n_heads / kv.n_kv_heads;
+    const int64_t n_queries = n * group;
+    auto* queries = reinterpret_cast<float*>(scratch(n_queries * (8 * dims + 8)));
+    float* out = queries + n_queries * dims;
+    auto* begins = reinterpret_cast<int32_t*>(out + n_queries * dims);
+    int32_t* ends = begins + n_queries;
+    for (int64_t i = 0; i < n_queries; ++i) {
+      const int64_t row = first + i / group, head = kv_head * group + i % group;
+      const float* from = q.at + (span.first_row + row) * q.stride + head * d;
+      std::copy(from, from + d, queries + i * dims);
+      std::fill(queries + i * dims + d, queries + (i + 1) * dims, 0.0f);
+      ends[i] = static_cast<int32_t>(span.first_position + row + 1);
+      begins[i] = s.sliding_window > 0 ? std::max(0, ends[i] - s.sliding_window) : 0;
     }
-    k_.scale(1.0f / total, out, d);
+    k_.attend[static_cast<size_t>(kind_of(kv.dtype))](
+        {.pages = span.pages,
+         .offset = offset + 2 * kv_head * kv.head_bytes(),
+         .value_offset = kv.head_bytes(),
+         .dims = dims,
+         .scale = s.scale,
+         .n = n_queries,
+         .queries = queries,
+         .begin = begins,
+         .end = ends,
+         .out = out});
+    for (int64_t i = 0; i < n_queries; ++i) {
+      const int64_t row = first + i / group, head = kv_head * group + i % group;
+      std::copy(out + i * dims, out + i * dims + d,
+                y.at + (span.first_row + row) * y.stride + head * d);
+    }
   }
 
   ThreadPool pool_;
   const Kernels& k_;
+  cpu::Inputs inputs_;
 };
 
 }  // namespace
 
 std::unique_ptr<Backend> make_cpu_backend(int n_threads, const std::string& isa) {
-  return std::make_unique<CpuBackend>(n_threads, choose_kernels(isa));
+  const char* forced = std::getenv("SINTER_ISA");
+  const bool by_environment = isa.empty() && forced != nullptr && *forced != '\0';
+  const Kernels& kernels =
+      by_environment ? choose_kernels(forced, "SINTER_ISA") : choose_kernels(isa, "--isa");
+  return std::make_unique<CpuBackend>(n_threads, kernels);
 }
 
 std::vector<IsaSupport> cpu_isas() {

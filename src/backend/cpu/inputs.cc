@@ -1,0 +1,184 @@
+#include "backend/cpu/inputs.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+
+#include "base/error.h"
+
+namespace sinter::cpu {
+namespace {
+
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+
+// Columns that share a scale, and the scale of a run whose largest magnitude is `peak`.
+struct Rounding {
+  ActivationMode mode;
+  bool to_int8;
+  int64_t columns;  // 0 = the token's
+  float (*scale)(float peak);
+};
+
+// compressed-tensors' grids: the scale is the peak over half the steps (int8) or over the largest
+// value (E4M3), and never zero.
+float token_int8(float peak) {
+  return std::max(peak / 127.5f, std::numeric_limits<float>::epsilon());
+}
+float token_fp8(float peak) {
+  return std::max(peak / 448.0f, std::numeric_limits<float>::epsilon());
+}
+float group_int8(float peak) { return peak / 127.0f; }
+float group_fp8(float peak) { return peak / 448.0f; }
+
+// The one list of modes that round, but for the two static ones, whose scale is the checkpoint's.
+constexpr Rounding kRoundings[] = {{ActivationMode::int8, true, 128, group_int8},
+                                   {ActivationMode::int8_token, true, 0, token_int8},
+                                   {ActivationMode::int8_tensor, true, 0, nullptr},
+                                   {ActivationMode::fp8_token, false, 0, token_fp8},
+                                   {ActivationMode::fp8_tensor, false, 0, nullptr},
+                                   {ActivationMode::fp8_group, false, 128, group_fp8}};
+
+const Rounding* rounding_of(ActivationMode mode) {
+  for (const Rounding& r : kRoundings) {
+    if (r.mode == mode) return &r;
+  }
+  return nullptr;
+}
+
+// A scale of zero (a run of zeros) would divide by it; a peak that is no number makes NaN, which
+// says so downstream, as it would have in float32.
+float scale_of(const Rounding& r, Activation activation, float peak) {
+  if (!std::isfinite(peak)) return kNan;
+  return r.scale == nullptr ? activation.scale : r.scale(peak);
+}
+
+// Nearest value of E4M3, ties to even, clamped to 448: 3 bits of mantissa down to 2^-6, then steps
+// of 2^-9.
+float nearest_e4m3(float x) {
+  const float magnitude = std::min(std::abs(x), 448.0f);
+  const int exponent = std::max(std::bit_cast<uint32_t>(magnitude) >> 23, 121u) - 127;  // >= -6
+  const float step = std::bit_cast<float>(static_cast<uint32_t>(exponent - 3 + 127) << 23);
+  return std::copysign(std::min(std::nearbyint(magnitude / step) * step, 448.0f), x);
+}
+
+int64_t round_up(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
+
+template <typename T>
+T* sized(std::vector<T>& v, int64_t n) {
+  if (v.size() < static_cast<size_t>(n)) v.resize(static_cast<size_t>(n));
+  return v.data();
+}
+
+}  // namespace
+
+bool is_int8(ActivationMode mode) {
+  const Rounding* r = rounding_of(mode);
+  return r != nullptr && r->to_int8;
+}
+
+MatView Inputs::as_floats(const Kernels& k, ThreadPool& threads, Activation activation,
+                          const int32_t* column_order, int64_t cols, int64_t stride, MatView x) {
+  const Rounding* rounding = rounding_of(activation.mode);
+  if (rounding == nullptr && column_order == nullptr && stride == cols) return x;
+  float* out = sized(floats_, x.rows * stride);
+  threads.run(x.rows, 8, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const float* from = x.at + i * x.stride;
+      float* to = out + i * stride;
+      std::copy(from, from + cols, to);
+      std::fill(to + cols, to + stride, 0.0f);
+      if (rounding != nullptr) {
+        const int64_t run = rounding->columns == 0 ? cols : rounding->columns;
+        for (int64_t at = 0; at < cols; at += run) {
+          const int64_t n = std::min(run, cols - at);
+          const float scale = scale_of(*rounding, activation, k.peak(to + at, n));
+          for (int64_t c = at; c < at + n; ++c) {
+            if (scale == 0) continue;
+            to[c] = rounding->to_int8
+                        ? std::clamp(std::nearbyint(to[c] / scale), -128.0f, 127.0f) * scale
+                        : nearest_e4m3(to[c] / scale) * scale;
+          }
+        }
+      }
+      if (column_order != nullptr) {
+        const std::vector<float> row(to, to + cols);
+        for (int64_t c = 0; c < cols; ++c) to[c] = row[static_cast<size_t>(column_order[c])];
+      }
+    }
+  });
+  return {out, x.rows, stride, stride};
+}
+
+void Inputs::prepare(const Kernels& k, ThreadPool& threads, Activation activation,
+                     const int32_t* column_order, int64_t cols, MatView x, PanelJob& job) {
+  const Panels& w = *job.weight;
+  const bool has_offset = w.offset.kind != FactorKind::none;
+  const bool integers = is_int8(activation.mode) && k.int8[static_cast<size_t>(w.kind)] != nullptr;
+  job.n = x.rows;
+  job.block = w.block;
+  const Activation before = integers ? Activation{} : activation;  // rounded below, or here
+  const MatView in = as_floats(k, threads, before, column_order, cols, w.columns, x);
+  job.x = in.at;
+  job.x_stride = in.stride;
+  if (!integers) {
+    job.n_blocks = (cols + w.block - 1) / w.block;
+    if (!has_offset) return;
+    float* sums = sized(sums_, x.rows * job.n_blocks);
+    for (int64_t i = 0; i < x.rows; ++i) {
+      for (int64_t b = 0; b < job.n_blocks; ++b) {
+        const float* from = in.at + i * in.stride + b * w.block;
+        const int64_t n = std::min(w.block, cols - b * w.block);
+        float sum = 0;
+        for (int64_t c = 0; c < n; ++c) sum += from[c];
+        sums[i * job.n_blocks + b] = sum;
+      }
+    }
+    job.x_sum = sums;
+    return;
+  }
+
+  const Rounding& rounding = *rounding_of(activation.mode);
+  // One scale for weight and input each: then the whole row is one exact sum of integers.
+  const bool whole_row = rounding.columns == 0 && w.scale.per_panel == 1 && !has_offset &&
+                         w.super_scale.kind == FactorKind::none;
+  if (whole_row) job.block = w.columns;
+  job.n_blocks = (cols + job.block - 1) / job.block;
+  // The dynamic mode's scales follow the weight's groups, from 32 to 128 columns.
+  const int64_t run =
+      rounding.columns == 0 ? round_up(cols, job.block) : std::max(job.block, kUnitColumns);
+  auto* codes = sized(codes_, x.rows * w.columns);
+  float* scales = sized(scales_, x.rows * job.n_blocks);
+  int32_t* biases = sized(biases_, x.rows * job.n_blocks);
+  float* sums = has_offset ? sized(sums_, x.rows * job.n_blocks) : nullptr;
+  const MatView rows = in;
+  threads.run(x.rows, 4, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const float* from = rows.at + i * rows.stride;
+      int8_t* to = codes + i * w.columns;
+      for (int64_t at = 0; at < w.columns; at += run) {
+        const int64_t n = std::min(run, w.columns - at);
+        const float scale =
+            scale_of(rounding, activation, k.peak(from + at, std::min(n, cols - at)));
+        const bool usable = std::isfinite(scale) && scale > 0;
+        if (!usable) std::fill(to + at, to + at + n, int8_t{0});
+        for (int64_t c = at; c < at + n; c += job.block) {
+          const int64_t block = std::min(job.block, w.columns - c);
+          const int64_t b = i * job.n_blocks + c / job.block;
+          if (c / job.block >= job.n_blocks) break;
+          const int32_t sum = usable ? k.round_codes(from + c, scale, block, to + c) : 0;
+          scales[b] = scale;
+          biases[b] = -w.bias * sum;
+          if (sums != nullptr) sums[b] = scale * static_cast<float>(sum);
+        }
+      }
+    }
+  });
+  job.codes = codes;
+  job.x_stride = w.columns;
+  job.x_scale = scales;
+  job.x_bias = biases;
+  job.x_sum = sums;
+}
+
+}  // namespace sinter::cpu

@@ -1,0 +1,511 @@
+// The panel kernels, written once over 16 lanes. Each instruction set's file defines `Lanes` (its
+// vectors of 16 floats and 16 int32) in its own unnamed namespace and includes this into it: so no
+// function here ever has a copy that another CPU could come to run.
+//
+// For every output the order is the same whatever the number of inputs, panels or threads: columns
+// of a block upwards in one chain of fused multiply-adds from zero, then one fma into the total.
+// int8 blocks are exact integers. So all instruction sets give the same bits, where fma is fused.
+
+using V = Lanes::Float;
+using I = Lanes::Int;
+
+#define SINTER_INLINE __attribute__((always_inline))
+
+// repeat<N>(body): body(0) .. body(N - 1), each index a constant of its own type. A loop that the
+// compiler unrolls later leaves arrays of vectors in memory; this never does.
+template <int i>
+struct Index {
+  constexpr operator int() const { return i; }  // NOLINT(google-explicit-constructor)
+};
+template <int... i>
+struct Indices {
+  template <typename Body>
+  SINTER_INLINE static void each(const Body& body) {
+    (body(Index<i>{}), ...);
+  }
+};
+template <int n, int... i>
+struct FirstIndices : FirstIndices<n - 1, n - 1, i...> {};
+template <int... i>
+struct FirstIndices<0, i...> {
+  using Type = Indices<i...>;
+};
+template <int n, typename Body>
+SINTER_INLINE inline void repeat(const Body& body) {
+  FirstIndices<n>::Type::each(body);
+}
+
+// ---- Codes: column 4i+j of a unit as floats; columns 4i .. 4i+3 as unsigned bytes ----
+
+struct Lookup {
+  explicit Lookup(const Panels& w) : table(w.table), bias(static_cast<float>(w.bias)) {}
+  Lanes::Table table;  // of b4 and b4_table
+  float bias;
+};
+
+// Codes that are bytes as they lie. kSmall: below 128, which AVX2 multiplies faster.
+template <bool small>
+struct B8 {
+  static constexpr int64_t kUnitBytes = 512;
+  static constexpr bool kSmall = small;
+  static constexpr bool kUniform = true;
+  template <int i>
+  static I bytes(const uint8_t* unit, const Lookup&) {
+    return Lanes::load_int(unit + 64 * i);
+  }
+  template <int i, int j>
+  static V level(const uint8_t* unit, const Lookup& l) {
+    return Lanes::byte_level<j>(bytes<i>(unit, l), l.bias);
+  }
+};
+
+// Quad i of codes of 4 and of 2 bits, a byte each.
+template <int i>
+I nibbles(const uint8_t* at) {
+  return Lanes::bits(Lanes::shift<-4 * (i % 2)>(Lanes::load_int(at + 64 * (i / 2))), 0x0F0F0F0F);
+}
+template <int i>
+I pairs(const uint8_t* at) {
+  return Lanes::bits(Lanes::shift<-2 * (i % 4)>(Lanes::load_int(at + 64 * (i / 4))), 0x03030303);
+}
+// Bit i of each byte, moved to bit `to`.
+template <int i, int to>
+I top_bit(const uint8_t* at) {
+  return Lanes::bits(Lanes::shift<to - i>(Lanes::load_int(at)), 0x01010101u << to);
+}
+
+template <typename Self, int64_t unit_bytes>
+struct SmallCodes {
+  static constexpr int64_t kUnitBytes = unit_bytes;
+  static constexpr bool kSmall = true;
+  static constexpr bool kUniform = false;
+  template <int i, int j>
+  static V level(const uint8_t* unit, const Lookup& l) {
+    return Lanes::byte_level<j>(Self::template bytes<i>(unit, l), l.bias);
+  }
+};
+
+struct B2 : SmallCodes<B2, 128> {
+  template <int i>
+  static I bytes(const uint8_t* unit, const Lookup&) {
+    return pairs<i>(unit);
+  }
+};
+struct B3 : SmallCodes<B3, 192> {
+  template <int i>
+  static I bytes(const uint8_t* unit, const Lookup&) {
+    return Lanes::either(pairs<i>(unit), top_bit<i, 2>(unit + 128));
+  }
+};
+struct B5 : SmallCodes<B5, 320> {
+  template <int i>
+  static I bytes(const uint8_t* unit, const Lookup&) {
+    return Lanes::either(nibbles<i>(unit), top_bit<i, 4>(unit + 256));
+  }
+};
+struct B6 : SmallCodes<B6, 384> {
+  template <int i>
+  static I bytes(const uint8_t* unit, const Lookup&) {
+    return Lanes::either(nibbles<i>(unit), Lanes::shift<4>(pairs<i>(unit + 256)));
+  }
+};
+
+struct B4 : SmallCodes<B4, 256> {
+  template <int i>
+  static I bytes(const uint8_t* unit, const Lookup&) {
+    return nibbles<i>(unit);
+  }
+  template <int i, int j, typename L = Lanes>
+  static V level(const uint8_t* unit, const Lookup& l) {
+    if constexpr (L::kNibbleLevels) {
+      return L::template nibble_level<(i % 2) * 4 + 8 * j>(Lanes::load_int(unit + 64 * (i / 2)),
+                                                           l.table);
+    } else {
+      return Lanes::byte_level<j>(nibbles<i>(unit), l.bias);
+    }
+  }
+};
+// As bytes, levels are stored above 128: w.bias is 128.
+struct B4Table : SmallCodes<B4Table, 256> {
+  static constexpr bool kSmall = false;
+  template <int i>
+  static I bytes(const uint8_t* unit, const Lookup& l) {
+    return Lanes::lookup_bytes(nibbles<i>(unit), l.table);
+  }
+  template <int i, int j>
+  static V level(const uint8_t* unit, const Lookup& l) {
+    if constexpr (Lanes::kNibbleLevels) return B4::level<i, j>(unit, l);
+    return Lanes::byte_level<j>(bytes<i>(unit, l), l.bias);
+  }
+};
+
+struct E4m3 {
+  static constexpr int64_t kUnitBytes = 512;
+  static constexpr bool kUniform = true;
+  template <int i, int j>
+  static V level(const uint8_t* unit, const Lookup&) {
+    return Lanes::load_e4m3(unit + 16 * (4 * i + j));
+  }
+};
+struct F16 {
+  static constexpr int64_t kUnitBytes = 1024;
+  static constexpr bool kUniform = true;
+  template <int i, int j>
+  static V level(const uint8_t* unit, const Lookup&) {
+    return Lanes::load_f16(unit + 32 * (4 * i + j));
+  }
+};
+struct Bf16 {
+  static constexpr int64_t kUnitBytes = 1024;
+  static constexpr bool kUniform = true;
+  template <int i, int j>
+  static V level(const uint8_t* unit, const Lookup&) {
+    const I v = Lanes::load_int(unit + 64 * (2 * i + j / 2));
+    return j % 2 == 0 ? Lanes::as_float(Lanes::shift<16>(v))
+                      : Lanes::as_float(Lanes::bits(v, 0xFFFF0000u));
+  }
+};
+struct F32 {
+  static constexpr int64_t kUnitBytes = 2048;
+  static constexpr bool kUniform = true;
+  template <int i, int j>
+  static V level(const uint8_t* unit, const Lookup&) {
+    return Lanes::load(reinterpret_cast<const float*>(unit) + 16 * (4 * i + j));
+  }
+};
+
+// ---- Factors of a group ----
+
+inline V load_factors(const Factors& f, int64_t panel, int64_t group) {
+  const int64_t at = (panel * f.per_panel + group) * kPanelRows;
+  switch (f.kind) {
+    case FactorKind::f32:
+      return Lanes::load(reinterpret_cast<const float*>(f.at) + at);
+    case FactorKind::f16:
+      return Lanes::load_f16(f.at + 2 * at);
+    case FactorKind::bf16:
+      return Lanes::load_bf16(f.at + 2 * at);
+    case FactorKind::e8m0:
+      return Lanes::load_e8m0(f.at + at);
+    case FactorKind::e4m3:
+      return Lanes::load_e4m3(f.at + at);
+    case FactorKind::i8:
+      return Lanes::load_i8(f.at + at);
+    case FactorKind::none:
+      break;
+  }
+  return Lanes::broadcast(1.0f);
+}
+
+// The scales and offsets of one block of each of P panels.
+template <int P>
+struct BlockFactors {
+  V scale[P], offset[P];
+  bool has_offset;
+
+  void load(const Panels& w, int64_t panel, int64_t block) {
+    has_offset = w.offset.kind != FactorKind::none;
+    repeat<P>([&](auto p) SINTER_INLINE {
+      scale[p] = load_factors(w.scale, panel + p, block / w.scale.blocks);
+      if (w.super_scale.kind != FactorKind::none) {
+        scale[p] = Lanes::mul(scale[p],
+                              load_factors(w.super_scale, panel + p, block / w.super_scale.blocks));
+      }
+      offset[p] = Lanes::zero();
+      if (!has_offset) return;
+      offset[p] = load_factors(w.offset, panel + p, block / w.offset.blocks);
+      if (w.offset_is_zero_point) offset[p] = Lanes::mul(offset[p], scale[p]);
+      if (w.super_offset.kind != FactorKind::none) {
+        offset[p] = Lanes::mul(
+            offset[p], load_factors(w.super_offset, panel + p, block / w.super_offset.blocks));
+      }
+    });
+  }
+};
+
+// ---- Blocks: P panels by N inputs ----
+
+// One quad of columns, i = 0..7 of a unit, into the sums.
+template <typename Codes, int P, int N, int i>
+inline SINTER_INLINE void exact_quad(const uint8_t* const (&unit)[P], const Lookup& l,
+                                     const float* x, int64_t x_stride, V (&sum)[P][N]) {
+  repeat<4>([&](auto j) SINTER_INLINE {
+    V w[P];
+    repeat<P>([&](auto p) SINTER_INLINE { w[p] = Codes::template level<i, j>(unit[p], l); });
+    repeat<N>([&](auto n) SINTER_INLINE {
+      const V input = Lanes::broadcast(x[n * x_stride + 4 * i + j]);
+      repeat<P>([&](auto p) SINTER_INLINE { sum[p][n] = Lanes::fma(w[p], input, sum[p][n]); });
+    });
+  });
+}
+
+template <typename Codes, int P, int N, int i>
+inline SINTER_INLINE void int8_quad(const uint8_t* const (&unit)[P], const Lookup& l,
+                                    const int8_t* x, int64_t x_stride, I (&sum)[P][N]) {
+  I w[P];
+  repeat<P>([&](auto p) SINTER_INLINE { w[p] = Codes::template bytes<i>(unit[p], l); });
+  repeat<N>([&](auto n) SINTER_INLINE {
+    const int8_t* four = x + n * x_stride + 4 * i;
+    repeat<P>([&](auto p) SINTER_INLINE {
+      sum[p][n] = Lanes::template dot4<Codes::kSmall>(sum[p][n], w[p], four);
+    });
+  });
+}
+
+struct ExactMode {
+  using Input = float;
+  using Sum = V;
+  template <typename Codes, int P, int N, int i>
+  static inline SINTER_INLINE void quad(const uint8_t* const (&unit)[P], const Lookup& l,
+                                        const float* x, int64_t x_stride, V (&sum)[P][N]) {
+    exact_quad<Codes, P, N, i>(unit, l, x, x_stride, sum);
+  }
+};
+struct Int8Mode {
+  using Input = int8_t;
+  using Sum = I;
+  template <typename Codes, int P, int N, int i>
+  static inline SINTER_INLINE void quad(const uint8_t* const (&unit)[P], const Lookup& l,
+                                        const int8_t* x, int64_t x_stride, I (&sum)[P][N]) {
+    int8_quad<Codes, P, N, i>(unit, l, x, x_stride, sum);
+  }
+};
+
+// Quads first .. last - 1 of a unit. Where all quads are laid out alike a loop does, else each is
+// code of its own, with its own shifts.
+template <typename Mode, typename Codes, int P, int N, int first, int last>
+inline SINTER_INLINE void quads(const uint8_t* const (&unit)[P], const Lookup& l,
+                                const typename Mode::Input* x, int64_t x_stride,
+                                typename Mode::Sum (&sum)[P][N]) {
+  if constexpr (Codes::kUniform) {
+    for (int64_t i = first; i < last; ++i) {
+      const uint8_t* at[P];
+      repeat<P>([&](auto p) SINTER_INLINE { at[p] = unit[p] + i * (Codes::kUnitBytes / 8); });
+      Mode::template quad<Codes, P, N, 0>(at, l, x + 4 * i, x_stride, sum);
+    }
+  } else {
+    repeat<last - first>([&](auto i) SINTER_INLINE {
+      Mode::template quad<Codes, P, N, first + i>(unit, l, x, x_stride, sum);
+    });
+  }
+}
+
+// total[p][n] += blocks [begin, end) of panels panel .. panel+P-1 times inputs first .. first+N-1.
+// codes[p]: of the panel, from block `begin` on.
+template <typename Mode, typename Codes, int P, int N>
+void add_blocks(const PanelJob& job, const Lookup& l, int64_t panel, int64_t first, int64_t begin,
+                int64_t end, const uint8_t* const (&codes)[P], V (&total)[P][N]) {
+  const Panels& w = *job.weight;
+  constexpr bool kInt8 = sizeof(typename Mode::Input) == 1;
+  const uint8_t* unit[P];
+  repeat<P>([&](auto p) SINTER_INLINE { unit[p] = codes[p]; });
+  const typename Mode::Input* x;
+  if constexpr (kInt8) {
+    x = job.codes + first * job.x_stride + begin * job.block;
+  } else {
+    x = job.x + first * job.x_stride + begin * job.block;
+  }
+  // Half units of 16 columns: the smallest block. Counted from `begin`, a unit's start or middle.
+  int64_t half = begin * job.block / kHalfUnit;
+  for (int64_t b = begin; b < end; ++b) {
+    typename Mode::Sum sum[P][N];
+    repeat<N>([&](auto n) SINTER_INLINE {
+      repeat<P>([&](auto p) SINTER_INLINE {
+        if constexpr (kInt8) {
+          sum[p][n] = Lanes::broadcast_int(job.x_bias[(first + n) * job.n_blocks + b]);
+        } else {
+          sum[p][n] = Lanes::zero();
+        }
+      });
+    });
+    int64_t last = (b + 1) * job.block / kHalfUnit;
+    if (last > w.columns / kHalfUnit) last = w.columns / kHalfUnit;
+    for (; half < last; ++half) {
+      if (half % 2 == 0) {
+        quads<Mode, Codes, P, N, 0, 4>(unit, l, x, job.x_stride, sum);
+      } else {
+        quads<Mode, Codes, P, N, 4, 8>(unit, l, x, job.x_stride, sum);
+        repeat<P>([&](auto p) SINTER_INLINE { unit[p] += Codes::kUnitBytes; });
+        x += kUnitColumns;
+      }
+    }
+    BlockFactors<P> f;
+    f.load(w, panel, b);
+    repeat<N>([&](auto n) SINTER_INLINE {
+      const int64_t at = (first + n) * job.n_blocks + b;
+      repeat<P>([&](auto p) SINTER_INLINE {
+        if constexpr (kInt8) {
+          const V scale = Lanes::mul(f.scale[p], Lanes::broadcast(job.x_scale[at]));
+          total[p][n] = Lanes::fma(scale, Lanes::to_float(sum[p][n]), total[p][n]);
+        } else {
+          total[p][n] = Lanes::fma(f.scale[p], sum[p][n], total[p][n]);
+        }
+        if (f.has_offset) {
+          total[p][n] =
+              Lanes::negated_fma(f.offset[p], Lanes::broadcast(job.x_sum[at]), total[p][n]);
+        }
+      });
+    });
+  }
+}
+
+template <int P, int N>
+void store_totals(const PanelJob& job, int64_t panel, int64_t first, const V (&total)[P][N]) {
+  repeat<P>([&](auto p) SINTER_INLINE {
+    const int64_t row = (panel + p) * kPanelRows;
+    if (row >= job.weight->rows) return;
+    const int64_t rows = job.weight->rows - row < kPanelRows ? job.weight->rows - row : kPanelRows;
+    repeat<N>([&](auto n) SINTER_INLINE {
+      Lanes::store_first(job.y + (first + n) * job.y_stride + row, total[p][n], rows);
+    });
+  });
+}
+
+// Few inputs: straight from the packed codes.
+template <typename Mode, typename Codes, int P, int N>
+void fused(const PanelJob& job, const Lookup& l, int64_t panel, int64_t first) {
+  const uint8_t* codes[P];
+  repeat<P>([&](auto p) SINTER_INLINE {
+    codes[p] = job.weight->codes + (panel + p) * job.weight->panel_bytes;
+  });
+  V total[P][N];
+  repeat<P>([&](auto p) SINTER_INLINE {
+    repeat<N>([&](auto n) SINTER_INLINE { total[p][n] = Lanes::zero(); });
+  });
+  add_blocks<Mode, Codes, P, N>(job, l, panel, first, 0, job.n_blocks, codes, total);
+  store_totals<P, N>(job, panel, first, total);
+}
+
+// ---- Many inputs: unpack a chunk of columns of a tile of panels once, then multiply ----
+
+struct UnpackLevels {
+  template <typename>
+  using Plain = F32;
+  static constexpr int64_t kColumnBytes = 64;
+  template <typename Codes, int i>
+  static void quad(const uint8_t* unit, const Lookup& l, uint8_t* out) {
+    auto* at = reinterpret_cast<float*>(out) + 64 * i;
+    Lanes::store(at, Codes::template level<i, 0>(unit, l));
+    Lanes::store(at + 16, Codes::template level<i, 1>(unit, l));
+    Lanes::store(at + 32, Codes::template level<i, 2>(unit, l));
+    Lanes::store(at + 48, Codes::template level<i, 3>(unit, l));
+  }
+};
+struct UnpackBytes {
+  template <typename Codes>
+  using Plain = B8<Codes::kSmall>;
+  static constexpr int64_t kColumnBytes = 16;
+  template <typename Codes, int i>
+  static void quad(const uint8_t* unit, const Lookup& l, uint8_t* out) {
+    Lanes::store_int(out + 64 * i, Codes::template bytes<i>(unit, l));
+  }
+};
+
+template <typename Unpack, typename Codes, int i = 0>
+inline void unpack_unit(const uint8_t* unit, const Lookup& l, uint8_t* out) {
+  if constexpr (i < 8) {
+    Unpack::template quad<Codes, i>(unit, l, out);
+    unpack_unit<Unpack, Codes, i + 1>(unit, l, out);
+  }
+}
+
+// One tile's totals over a chunk; they live in `totals` ([n][P][16]) between chunks.
+template <typename Mode, typename Plain, int P, int N>
+void tile(const PanelJob& job, const Lookup& l, int64_t panel, int64_t first, int64_t begin,
+          int64_t end, const uint8_t* const (&codes)[P], float* totals) {
+  V total[P][N];
+  repeat<N>([&](auto n) SINTER_INLINE {
+    repeat<P>([&](auto p) SINTER_INLINE {
+      total[p][n] =
+          begin == 0 ? Lanes::zero() : Lanes::load(totals + ((first + n) * P + p) * kPanelRows);
+    });
+  });
+  add_blocks<Mode, Plain, P, N>(job, l, panel, first, begin, end, codes, total);
+  if (end == job.n_blocks) return store_totals<P, N>(job, panel, first, total);
+  repeat<N>([&](auto n) SINTER_INLINE {
+    repeat<P>([&](auto p) SINTER_INLINE {
+      Lanes::store(totals + ((first + n) * P + p) * kPanelRows, total[p][n]);
+    });
+  });
+}
+
+template <typename Mode, typename Plain, int P>
+void tiles(const PanelJob& job, const Lookup& l, int64_t panel, int64_t begin, int64_t end,
+           const uint8_t* const (&codes)[P], float* totals) {
+  int64_t m = 0;
+  for (; m + Lanes::kTileInputs <= job.n; m += Lanes::kTileInputs) {
+    tile<Mode, Plain, P, Lanes::kTileInputs>(job, l, panel, m, begin, end, codes, totals);
+  }
+  if constexpr (Lanes::kTileInputs > 4) {
+    for (; m + 4 <= job.n; m += 4) {
+      tile<Mode, Plain, P, 4>(job, l, panel, m, begin, end, codes, totals);
+    }
+  }
+  for (; m < job.n; ++m) tile<Mode, Plain, P, 1>(job, l, panel, m, begin, end, codes, totals);
+}
+
+template <typename Mode, typename Codes, typename Unpack, int P>
+void unpacked(const PanelJob& job, const Lookup& l, int64_t panel) {
+  using Plain = typename Unpack::template Plain<Codes>;
+  const Panels& w = *job.weight;
+  constexpr bool kIsPlain = __is_same(Codes, Plain);
+  int64_t chunk = sizeof(typename Mode::Input) == 1 ? kInt8Chunk : kExactChunk;
+  if (chunk < job.block) chunk = job.block;
+  chunk -= chunk % (job.block > kUnitColumns ? job.block : kUnitColumns);
+  const int64_t tile_bytes = chunk * Unpack::kColumnBytes;
+  auto* totals = reinterpret_cast<float*>(job.scratch + P * tile_bytes);
+  for (int64_t column = 0; column < w.columns; column += chunk) {
+    const int64_t last = column + chunk < w.columns ? column + chunk : w.columns;
+    const uint8_t* codes[P];
+    repeat<P>([&](auto p) SINTER_INLINE {
+      const uint8_t* unit =
+          w.codes + (panel + p) * w.panel_bytes + column / kUnitColumns * Codes::kUnitBytes;
+      codes[p] = unit;
+      if constexpr (!kIsPlain) {
+        uint8_t* out = job.scratch + p * tile_bytes;
+        codes[p] = out;
+        for (int64_t c = column; c < last; c += kUnitColumns) {
+          unpack_unit<Unpack, Codes>(unit, l, out);
+          unit += Codes::kUnitBytes;
+          out += kUnitColumns * Unpack::kColumnBytes;
+        }
+      }
+    });
+    const int64_t end = last == w.columns ? job.n_blocks : last / job.block;
+    tiles<Mode, Plain, P>(job, l, panel, column / job.block, end, codes, totals);
+  }
+}
+
+// Panels [begin, end), all inputs; both are multiples of kPanelGrain.
+template <typename Mode, typename Codes, typename Unpack>
+void multiply(const PanelJob& job, int64_t begin, int64_t end) {
+  const Lookup l(*job.weight);
+  int64_t panel = begin;
+  if (job.n > Lanes::kFusedInputs) {
+    constexpr int P = Lanes::kTilePanels;
+    for (; panel < end; panel += P) unpacked<Mode, Codes, Unpack, P>(job, l, panel);
+    return;
+  }
+  constexpr int P = Lanes::kFusedPanels, N = Lanes::kFusedInputs;
+  for (; panel < end; panel += P) {
+    int64_t m = 0;
+    if constexpr (N > 1) {
+      for (; m + N <= job.n; m += N) fused<Mode, Codes, P, N>(job, l, panel, m);
+    }
+    for (; m < job.n; ++m) fused<Mode, Codes, P, 1>(job, l, panel, m);
+  }
+}
+
+// By CodeKind; null where a kind has no int8 form.
+using MultiplyPanels = Kernels::MultiplyPanels;
+template <typename Codes>
+constexpr MultiplyPanels kExact = multiply<ExactMode, Codes, UnpackLevels>;
+template <typename Codes>
+constexpr MultiplyPanels kInt8 = multiply<Int8Mode, Codes, UnpackBytes>;
+
+constexpr MultiplyPanels kExactPanels[kCodeKinds] = {
+    kExact<B2>,        kExact<B3>,   kExact<B4>,   kExact<B4Table>, kExact<B5>, kExact<B6>,
+    kExact<B8<false>>, kExact<E4m3>, kExact<Bf16>, kExact<F16>,     kExact<F32>};
+constexpr MultiplyPanels kInt8Panels[kCodeKinds] = {
+    kInt8<B2>,        kInt8<B3>, kInt8<B4>, kInt8<B4Table>, kInt8<B5>, kInt8<B6>,
+    kInt8<B8<false>>, nullptr,   nullptr,   nullptr,        nullptr};

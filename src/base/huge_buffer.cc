@@ -1,0 +1,36 @@
+#include "base/huge_buffer.h"
+
+#include <sys/mman.h>
+
+#include <cstdlib>
+#include <utility>
+
+#include "base/error.h"
+
+namespace sinter {
+
+HugeBuffer::HugeBuffer(int64_t bytes) : bytes_(bytes) {
+  if (bytes <= 0) return;
+  constexpr int64_t kHugePage = int64_t{2} << 20, kLine = 64;
+  // A small buffer does not fill a huge page; the size of an aligned allocation is a multiple of
+  // it.
+  const int64_t alignment = bytes >= kHugePage ? kHugePage : kLine;
+  const auto size = static_cast<size_t>((bytes + alignment - 1) / alignment * alignment);
+  at_ = static_cast<uint8_t*>(std::aligned_alloc(static_cast<size_t>(alignment), size));
+  if (at_ == nullptr) {
+    fail(Fault::exhausted, "memory-exhausted",
+         "cannot have {} MiB of memory; use a smaller format or KV cache, or a larger machine",
+         bytes >> 20);
+  }
+  if (alignment == kHugePage) madvise(at_, size, MADV_HUGEPAGE);
+}
+
+HugeBuffer::~HugeBuffer() { std::free(at_); }
+
+HugeBuffer& HugeBuffer::operator=(HugeBuffer&& other) noexcept {
+  std::swap(at_, other.at_);
+  std::swap(bytes_, other.bytes_);
+  return *this;
+}
+
+}  // namespace sinter
