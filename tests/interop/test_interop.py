@@ -38,3 +38,11 @@ def test_safetensors_are_written_as_the_reference_writes_them():
 def test_transformers_loads_what_compress_writes():
     need("torch", "transformers", "compressed_tensors", "accelerate")
     run("compressed_tensors_test.py", BUILD)
+
+
+def test_the_tools_of_the_dialects_read_what_convert_writes():
+    need("torch", "compressed_tensors")
+    out = run("convert_test.py", BUILD / "sinter")
+    assert "to compressed-tensors: left out" not in out
+    if "left out: nothing" not in out:
+        pytest.skip(out.splitlines()[-1])
