@@ -6,8 +6,10 @@
 #include "app/command.h"
 #include "artifact/artifact.h"
 #include "artifact/gguf_write.h"
+#include "artifact/store.h"
 #include "base/error.h"
 #include "base/progress.h"
+#include "compress/convert.h"
 
 namespace sinter {
 namespace {
@@ -24,6 +26,7 @@ struct Target {
   const char* meaning;  // one line for --help
   // Returns what was made, as JSON with at least {"bytes", "notes"}; `text` gets lines for people.
   Json (*write)(const Options& o, const Artifact& artifact, std::string& text);
+  bool resumes = false;  // OUT is a directory, and a killed conversion into it can go on
 };
 
 const Codec* codec_or_null(const std::string& name) {
@@ -56,9 +59,43 @@ Json write_gguf_file(const Options& o, const Artifact& artifact, std::string& te
   return {{"bytes", written.bytes}, {"matrices", written.matrices}, {"notes", written.notes}};
 }
 
+// A directory in the dialect that o.to names.
+Json write_dialect(const Options& o, const Artifact&, std::string& text) {
+  if (!o.type.empty() || !o.embedding_type.empty() || !o.head_type.empty() || !o.name.empty() ||
+      o.no_tokenizer || o.force) {
+    fail(Fault::bad_input, "convert-target",
+         "--to {}: expected none of --type, --embedding-type, --head-type, --name, --no-tokenizer "
+         "and --force: this conversion changes no weight, keeps every file, and never replaces one",
+         o.to);
+  }
+  install_interrupt();
+  for (const StoredDialect& d : stored_dialects()) {
+    if (o.to != d.name) continue;
+    const CompressResult r = convert_dialect(o.model, d, o.out, {.stop = &interrupted()});
+    text = fmt::format(
+        "{}\n  was              {}\n  is               {}\n"
+        "  size             {} bytes (was {})\n"
+        "  proof            {} matrices, {} weights: dequantised, every bit equal\n"
+        "                   (SHA-256 {}, in {}/{})\n",
+        o.out, r.manifest.base_scheme, Artifact::open(o.out)->scheme(), r.bytes_after,
+        r.bytes_before, r.manifest.proof["matrices"].get<int64_t>(),
+        r.manifest.proof["weights"].get<int64_t>(), r.manifest.proof["sha256"].get<std::string>(),
+        o.out, kManifestName);
+    Json notes = Json::array();
+    for (const std::string& file : r.not_copied) notes.push_back("not copied: " + file);
+    return {{"bytes", r.bytes_after},       {"digest", r.manifest.digest},
+            {"proof", r.manifest.proof},    {"shards_made", r.shards_made},
+            {"shards_kept", r.shards_kept}, {"notes", notes}};
+  }
+  SINTER_CHECK(false);
+}
+
 // The one list of targets.
 constexpr std::array kTargets = {
     Target{"gguf", ".gguf", "one GGUF v3 file", write_gguf_file},
+    Target{"awq", "", "AutoAWQ, 4 bits, from GPTQ or compressed-tensors", write_dialect, true},
+    Target{"gptq", "", "GPTQ, from AWQ or compressed-tensors", write_dialect, true},
+    Target{"compressed-tensors", "", "pack-quantized, from AWQ or GPTQ", write_dialect, true},
 };
 
 const Target& target_of(const Options& o) {
@@ -76,7 +113,7 @@ const Target& target_of(const Options& o) {
 
 int run(const Options& o) {
   const Target& target = target_of(o);
-  if (!o.force && std::filesystem::exists(o.out)) {
+  if (!o.force && !target.resumes && std::filesystem::exists(o.out)) {
     fail(Fault::bad_input, "convert-exists",
          "{}: expected nothing there, found a file or directory; remove it, or give --force",
          o.out);
@@ -117,8 +154,15 @@ std::function<int()> setup(CLI::App& app) {
   app.add_option("-t,--threads", o->threads, "Threads; 0 = one per core. Never changes a byte.")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
-  app.footer("Targets:" + targets +
-             "\nExample:  sinter convert models/pebble -o pebble.gguf --type q8_0");
+  app.footer(
+      "Targets:" + targets +
+      "\nBetween awq, gptq and compressed-tensors nothing is rounded: codes, scales and zero "
+      "points are\nrearranged, then both sides are dequantised and compared bit by bit, and "
+      "OUT/manifest.json says so.\nWhat the target cannot say (another order of columns, a "
+      "scale that is no F16) is an error, before\nanything is written. Stopped or killed, "
+      "the same command goes on.\n"
+      "Examples:  sinter convert models/pebble -o pebble.gguf --type q8_0\n"
+      "           sinter convert downloads/model-awq -o out/model-ct --to compressed-tensors");
   return [o] { return run(*o); };
 }
 

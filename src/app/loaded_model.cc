@@ -17,6 +17,9 @@ void EngineOptions::add_to(CLI::App& app) {
                  "per group of columns, integer products: faster, and part of the answer).")
       ->check(CLI::IsMember({"exact", "int8"}))
       ->capture_default_str();
+  app.add_flag("--weights-only", weights_only,
+               "Leave out what the checkpoint asks of inputs, keys and values (FP8 or FP4 inputs, "
+               "an FP8 KV cache): part of the answer, and of the scheme's name.");
   app.add_option("--kv-mib", kv_mib, "Memory for keys and values, at most, in MiB.")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 30))
       ->capture_default_str();
@@ -54,11 +57,11 @@ LoadedModel LoadedModel::load(const std::string& directory, std::shared_ptr<Back
                               const EngineOptions& options) {
   LoadedModel m;
   m.backend = std::move(backend);
-  m.activations = options.activations;
-  m.artifact = Artifact::open(directory);
+  m.activations = options.activations + (options.weights_only ? ", weights only" : "");
+  m.artifact = Artifact::open(directory, {.weights_only = options.weights_only});
   if (m.artifact->text_file("tokenizer.json")) {
-    m.chat = Chat::load(directory,
-                        [&](const std::string& name) { return m.artifact->text_file(name); });
+    m.chat =
+        Chat::load(directory, [&](const std::string& name) { return m.artifact->text_file(name); });
   }
   m.decoder = std::make_unique<Decoder>(m.artifact, *m.backend, options.decoder());
   const int32_t vocab = m.decoder->config().vocab;

@@ -18,6 +18,7 @@ struct EngineOptions {
   int threads = 0;
   std::string isa;
   std::string activations = "exact";
+  bool weights_only = false;
   int64_t kv_mib = 512;
   int32_t max_sequences = 32;
   int32_t prefill_chunk = 512;
@@ -32,7 +33,7 @@ struct LoadedModel {
   std::shared_ptr<const Chat> chat;  // null if there is no tokenizer
   std::shared_ptr<Backend> backend;
   std::unique_ptr<Decoder> decoder;
-  std::string activations;  // as EngineOptions has it
+  std::string activations;  // as EngineOptions has it, and whether weights_only
 
   // `backend` may be shared by several models. Throws Error.
   static LoadedModel load(const std::string& directory, std::shared_ptr<Backend> backend,
