@@ -49,7 +49,13 @@ int run(const Options& o) {
          "sinter synth: expected SHAPE and -o OUT; `sinter synth --list` shows the shapes");
   }
   const auto start = std::chrono::steady_clock::now();
-  const SynthResult r = synth_directory(config_for(o), o.synth, o.out);
+  SynthGguf gguf;
+  if (o.out.ends_with(".gguf")) {
+    gguf = synth_gguf(config_for(o), o.synth, o.out);
+  } else {
+    gguf.made = synth_directory(config_for(o), o.synth, o.out);
+  }
+  const SynthResult& r = gguf.made;
   const double s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const double bits = 8 * static_cast<double>(r.bytes) / static_cast<double>(r.parameters);
   if (globals().json) {
@@ -59,8 +65,10 @@ int run(const Options& o) {
                 {"parameters", r.parameters},
                 {"weight_bytes", r.bytes},
                 {"bits_per_weight", bits},
+                {"notes", gguf.notes},
                 {"seconds", s}});
   } else {
+    for (const std::string& note : gguf.notes) print_text(fmt::format("note: {}\n", note));
     print_text(fmt::format(
         "{}: {} parameters in {}, {:.1f} MiB ({:.2f} bits per weight), made in {:.1f} s\n"
         "Next:  sinter bench {}\n",
@@ -74,10 +82,13 @@ std::function<int()> setup(CLI::App& app) {
   auto o = std::make_shared<Options>();
   app.add_option("SHAPE", o->shape,
                  "A shape of the list (--list), or the path of a config.json to take sizes from.");
-  app.add_option("-o,--out", o->out, "Where to write: a new directory.");
-  app.add_option("--format", o->synth.format,
-                 "Number format of the linears: bf16, f16, i8_row, i8_group:N, i4_group:N, "
-                 "u4_group:N, i3_group:N ... or a preset such as W8A8.")
+  app.add_option("-o,--out", o->out,
+                 "Where to write: a new directory, or a file if it ends in .gguf.");
+  app.add_option(
+         "--format", o->synth.format,
+         "Number format of the linears: bf16, f16, i8_row, i8_group:N, i4_group:N, "
+         "u4_group:N, i3_group:N ... or a preset such as W8A8; in a GGUF file every matrix: "
+         "f16, bf16, q8_0, q4_0, q4_k, iq4_xs ...")
       ->capture_default_str();
   app.add_option("--head", o->synth.head,
                  "Number format of the output matrix (and of the embedding where they are one). "
@@ -95,8 +106,8 @@ std::function<int()> setup(CLI::App& app) {
   app.footer(
       "The weights are drawn from N(0, 0.02^2): the model says nothing sensible, but costs what a\n"
       "trained one of its shape costs. A byte-level tokenizer comes along, so `sinter run` works.\n"
-      "Example:  sinter synth tinyllama-1.1b --format i4_group:128 -o tiny-i4 && sinter bench "
-      "tiny-i4");
+      "Examples:  sinter synth tinyllama-1.1b --format i4_group:128 -o tiny-i4\n"
+      "           sinter synth qwen3-4b --format q4_k -o qwen.gguf && sinter bench qwen.gguf");
   return [o] { return run(*o); };
 }
 

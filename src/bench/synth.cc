@@ -133,19 +133,6 @@ void refuse_foreign(const std::string& out) {
   }
 }
 
-void write_text_side(const Json& config, const std::string& out) {
-  write_file_atomically(out + "/tokenizer.json",
-                        synth_tokenizer(config.at("vocab_size").get<int64_t>()).dump() + "\n");
-  const Json tokenizer_config = {{"tokenizer_class", "PreTrainedTokenizerFast"},
-                                 {"bos_token", "<|bos|>"},
-                                 {"eos_token", "<|end|>"},
-                                 {"pad_token", "<|pad|>"}};
-  write_file_atomically(out + "/tokenizer_config.json", tokenizer_config.dump(2) + "\n");
-  write_file_atomically(out + "/chat_template.jinja",
-                        "{{ bos_token }}{% for message in messages %}{{ message['content'] }}\n"
-                        "{% endfor %}");
-}
-
 // config.json with the quantization_config of what is not dense.
 Json quantised_config(Json config, const std::vector<SynthTensor>& tensors,
                       const std::string& embedding) {
@@ -252,6 +239,17 @@ SynthBytes synth_bytes(const SynthTensor& t, uint64_t seed, ThreadPool& pool) {
   return out;
 }
 
+std::vector<std::pair<std::string, std::string>> synth_text_files(const Json& config) {
+  const Json tokenizer_config = {{"tokenizer_class", "PreTrainedTokenizerFast"},
+                                 {"bos_token", "<|bos|>"},
+                                 {"eos_token", "<|end|>"},
+                                 {"pad_token", "<|pad|>"}};
+  return {{"tokenizer.json", synth_tokenizer(config.at("vocab_size").get<int64_t>()).dump() + "\n"},
+          {"tokenizer_config.json", tokenizer_config.dump(2) + "\n"},
+          {"chat_template.jinja",
+           "{{ bos_token }}{% for message in messages %}{{ message['content'] }}\n{% endfor %}"}};
+}
+
 JsonMap synth_tokenizer(int64_t n_vocab) {
   SINTER_CHECK(n_vocab >= kMinVocab);
   JsonMap vocab, added = JsonMap::array();
@@ -340,7 +338,9 @@ SynthResult synth_directory(const Json& config, const SynthOptions& options,
     index["weight_map"] = weight_map;
     write_file_atomically(out + "/model.safetensors.index.json", index.dump(2) + "\n");
   }
-  write_text_side(config, out);
+  for (const auto& [name, text] : synth_text_files(config)) {
+    write_file_atomically(out + "/" + name, text);
+  }
   write_file_atomically(out + "/config.json", written.dump(2) + "\n");
   return result;
 }

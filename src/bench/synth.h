@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "artifact/scheme.h"
@@ -57,6 +58,17 @@ struct SynthResult {
 // Error(unsupported, "synth-format") for formats that such a directory cannot hold.
 SynthResult synth_directory(const Json& config, const SynthOptions& options,
                             const std::string& out);
+
+// The same as one GGUF file, with every matrix in the format (one of GGUF's; where its blocks do
+// not fit a matrix, the next larger one, which `notes` then says).
+struct SynthGguf {
+  SynthResult made;
+  std::vector<std::string> notes;
+};
+SynthGguf synth_gguf(const Json& config, const SynthOptions& options, const std::string& out);
+
+// What stands beside the weights in either: tokenizer.json and so on, by file name.
+std::vector<std::pair<std::string, std::string>> synth_text_files(const Json& config);
 
 // tokenizer.json of a byte-level BPE: ids 0 to 2 are <|pad|>, <|bos|>, <|end|>, then the 256 bytes,
 // one merge (some readers insist on one), and names that no text contains up to n_vocab.

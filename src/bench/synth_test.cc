@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <filesystem>
 
 #include "artifact/artifact.h"
 #include "artifact/scratch_directory.h"
@@ -129,6 +130,34 @@ TEST(Synth, TiedHeadsAndBiasesAreStored) {
   EXPECT_EQ(to_string(artifact->matrix("model.layers.0.mlp.up_proj", 4864, 896).format),
             "i4_group:128");
   EXPECT_EQ(artifact->vector("model.layers.0.self_attn.q_proj.bias", 896).size(), 896u);
+}
+
+// The same draws as in a directory: GGUF's bf16 rows are a directory's, and its tokenizer works.
+TEST(Synth, GgufHoldsTheSameDraws) {
+  const std::string out = scratch_directory("sinter-synth");
+  SynthOptions options;
+  tiny(out + "/model", options);
+  const Json config = config_of(shape_named("tiny"));
+  synth_gguf(config, options, out + "/bf16.gguf");
+  options.format = "q4_k";
+  options.head = "q6_k";
+  synth_gguf(config, options, out + "/q4.gguf");
+  const auto a = Artifact::open(out + "/model"), b = Artifact::open(out + "/bf16.gguf"),
+             q = Artifact::open(out + "/q4.gguf");
+  for (const auto& [module, rows] : {std::pair<std::string, int64_t>{"model.embed_tokens", 1024},
+                                     {"lm_head", 1024},
+                                     {"model.layers.1.self_attn.v_proj", 128},
+                                     {"model.layers.0.mlp.gate_proj", 512}}) {
+    const Weight x = a->matrix(module, rows, 256), y = b->matrix(module, rows, 256);
+    ASSERT_EQ(std::memcmp(x.codes, y.codes, static_cast<size_t>(rows * 512)), 0) << module;
+    EXPECT_EQ(to_string(q->matrix(module, rows, 256).format),
+              module == "lm_head" ? "q6_k" : "q4_k");
+  }
+  EXPECT_TRUE(b->text_file("tokenizer.json").has_value());
+  EXPECT_THROW(synth_gguf(config, options, out + "/q4.gguf"), Error);  // it is there
+  options.format = "i4_group:64";
+  EXPECT_THROW(synth_gguf(config, options, out + "/i4.gguf"), Error);
+  EXPECT_FALSE(std::filesystem::exists(out + "/i4.gguf"));
 }
 
 TEST(Synth, RefusesWhatItCannotWrite) {
