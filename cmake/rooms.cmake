@@ -19,6 +19,9 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set_source_files_properties(
     src/backend/cpu/avx512vnni/kernels.cc PROPERTIES SKIP_PRECOMPILE_HEADERS ON
     COMPILE_OPTIONS "-mavx512vnni;${avx512_options}")
+  set_source_files_properties(
+    src/backend/cpu/amx/kernels.cc PROPERTIES SKIP_PRECOMPILE_HEADERS ON
+    COMPILE_OPTIONS "-mamx-tile;-mamx-int8;-mavx512vnni;${avx512_options}")
   # -O3 unrolls the plain path's loops over 16 lanes within unrolled loops: minutes of compiling.
   set_source_files_properties(src/backend/cpu/ref/kernels.cc PROPERTIES SKIP_PRECOMPILE_HEADERS ON
                               COMPILE_OPTIONS "-O2")

@@ -5,7 +5,7 @@
 
 constexpr int64_t kPageLanes = kAttendPageTokens / 16;
 
-// out[panel][q] for P panels of keys: chains over `columns` from zero.
+// sum[panel][query] for P panels of keys: chains over `columns` from zero. queries: a tile.
 template <typename Codes, int P, int N>
 inline void key_scores(const uint8_t* keys, const Lookup& l, int64_t columns, int64_t panel_bytes,
                        const float* queries, V (&sum)[P][N]) {
@@ -15,7 +15,7 @@ inline void key_scores(const uint8_t* keys, const Lookup& l, int64_t columns, in
     repeat<N>([&](auto n) SINTER_INLINE { sum[p][n] = Lanes::zero(); });
   });
   for (int64_t c = 0; c < columns; c += kUnitColumns) {
-    quads<ExactMode, Codes, P, N, 0, 8>(unit, l, queries + c, columns, sum);
+    quads<ExactMode, Codes, P, N, 0, 8>(unit, l, queries + c * N, sum);
     repeat<P>([&](auto p) SINTER_INLINE { unit[p] += Codes::kUnitBytes; });
   }
 }
@@ -30,7 +30,7 @@ inline void add_values(const uint8_t* values, const Lookup& l, const float* weig
     unit[p] = values + p * Codes::kUnitBytes;
     repeat<N>([&](auto n) SINTER_INLINE { sum[p][n] = Lanes::load(out + n * dims + 16 * p); });
   });
-  quads<ExactMode, Codes, P, N, 0, 8>(unit, l, weights, kAttendPageTokens, sum);
+  quads<ExactMode, Codes, P, N, 0, 8, kAttendPageTokens>(unit, l, weights, sum);
   repeat<P>([&](auto p) SINTER_INLINE {
     repeat<N>([&](auto n) SINTER_INLINE { Lanes::store(out + n * dims + 16 * p, sum[p][n]); });
   });
@@ -41,7 +41,10 @@ void attend_queries(const AttendJob& job, int64_t first) {
   const int64_t dims = job.dims;  // padded to 32
   const Lookup l(Panels{});
   const int64_t panel_bytes = dims * Codes::kUnitBytes / kUnitColumns;
-  const float* queries = job.queries + first * dims;
+  float* queries = job.scratch;
+  for (int64_t d = 0; d < dims; ++d) {
+    for (int64_t n = 0; n < N; ++n) queries[d * N + n] = job.queries[(first + n) * dims + d];
+  }
   float* out = job.out + first * dims;
   alignas(64) float weights[N][kAttendPageTokens];
   float peaks[N];

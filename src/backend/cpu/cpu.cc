@@ -23,9 +23,7 @@ static_assert(kPageTokens == cpu::kAttendPageTokens);
 // The one list of instruction sets, best first.
 constexpr const Kernels* kAllKernels[] = {
 #ifdef SINTER_X86
-    &cpu::kAvx512VnniKernels,
-    &cpu::kAvx512Kernels,
-    &cpu::kAvx2Kernels,
+    &cpu::kAmxKernels, &cpu::kAvx512VnniKernels, &cpu::kAvx512Kernels, &cpu::kAvx2Kernels,
 #endif
     &cpu::kRefKernels,
 };
@@ -251,7 +249,17 @@ class CpuBackend final : public Backend {
     pool_.run(n, step, body);
   }
 
+  // Inputs in blocks that, unpacked weights beside them, stay in a core's cache.
   void multiply_panels(const CpuWeight& w, MatView x, MatMut y) {
+    constexpr int64_t kInputs = 192;
+    for (int64_t first = 0; first < x.rows; first += kInputs) {
+      const int64_t n = std::min(kInputs, x.rows - first);
+      multiply_block(w, {x.at + first * x.stride, n, x.cols, x.stride},
+                     {y.at + first * y.stride, n, y.cols, y.stride});
+    }
+  }
+
+  void multiply_block(const CpuWeight& w, MatView x, MatMut y) {
     cpu::PanelJob job{};
     job.weight = w.panels();
     inputs_.prepare(k_, pool_, w.activation(), w.stored().column_order, w.cols(), x, job);
@@ -291,7 +299,9 @@ class CpuBackend final : public Backend {
               int64_t kv_head, int64_t first, int64_t n, MatView q, MatMut y) {
     const int64_t d = kv.head_dim, dims = kv.padded_dim(), group = s.n_heads / kv.n_kv_heads;
     const int64_t n_queries = n * group;
-    auto* queries = reinterpret_cast<float*>(scratch(n_queries * (8 * dims + 8)));
+    auto* mine = reinterpret_cast<float*>(
+        scratch(n_queries * (8 * dims + 8) + 4 * cpu::attend_scratch_floats(dims)));
+    float* queries = mine + cpu::attend_scratch_floats(dims);
     float* out = queries + n_queries * dims;
     auto* begins = reinterpret_cast<int32_t*>(out + n_queries * dims);
     int32_t* ends = begins + n_queries;
@@ -313,7 +323,8 @@ class CpuBackend final : public Backend {
          .queries = queries,
          .begin = begins,
          .end = ends,
-         .out = out});
+         .out = out,
+         .scratch = mine});
     for (int64_t i = 0; i < n_queries; ++i) {
       const int64_t row = first + i / group, head = kv_head * group + i % group;
       std::copy(out + i * dims, out + i * dims + d,

@@ -332,9 +332,10 @@ TEST(CpuBackend, AnInputThatIsNoNumberIsSeenInTheOutput) {
 
 // Called directly: through a whole model an error of a few ulp would not show.
 TEST(CpuKernels, VectorsMatchDouble) {
-  for (const cpu::Kernels* k : {&cpu::kRefKernels,
+  for (const cpu::Kernels* k :
+       {&cpu::kRefKernels,
 #ifdef SINTER_X86
-                                &cpu::kAvx2Kernels, &cpu::kAvx512Kernels, &cpu::kAvx512VnniKernels
+        &cpu::kAvx2Kernels, &cpu::kAvx512Kernels, &cpu::kAvx512VnniKernels, &cpu::kAmxKernels
 #endif
        }) {
     if (!k->supported()) continue;

@@ -70,6 +70,33 @@ T* sized(std::vector<T>& v, int64_t n) {
   return v.data();
 }
 
+// Rows into tiles (see PanelJob), `step` columns of an input beside each other.
+template <typename T>
+const T* tiled(const TileWidths& widths, ThreadPool& threads, const T* rows, int64_t stride,
+               int64_t step, int64_t n, int64_t columns, T* out) {
+  if (n == 1) return rows;
+  struct Tile {
+    int64_t first, width;
+  };
+  std::vector<Tile> tiles;
+  for (int64_t i = 0; i < n; i += tiles.back().width) {
+    tiles.push_back({i, tile_width(widths, n, i)});
+  }
+  threads.run(static_cast<int64_t>(tiles.size()), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      const Tile tile = tiles[static_cast<size_t>(t)];
+      T* to = out + tile.first * columns;
+      for (int64_t c = 0; c < columns; c += step) {
+        for (int64_t i = 0; i < tile.width; ++i) {
+          const T* from = rows + (tile.first + i) * stride + c;
+          for (int64_t j = 0; j < step; ++j) *to++ = from[j];
+        }
+      }
+    }
+  });
+  return out;
+}
+
 }  // namespace
 
 bool is_int8(ActivationMode mode) {
@@ -119,9 +146,9 @@ void Inputs::prepare(const Kernels& k, ThreadPool& threads, Activation activatio
   job.block = w.block;
   const Activation before = integers ? Activation{} : activation;  // rounded below, or here
   const MatView in = as_floats(k, threads, before, column_order, cols, w.columns, x);
-  job.x = in.at;
-  job.x_stride = in.stride;
   if (!integers) {
+    float* tiles = sized(tiles_, x.rows * w.columns);
+    job.x = tiled(k.tiles, threads, in.at, in.stride, 1, x.rows, w.columns, tiles);
     job.n_blocks = (cols + w.block - 1) / w.block;
     if (!has_offset) return;
     float* sums = sized(sums_, x.rows * job.n_blocks);
@@ -147,7 +174,7 @@ void Inputs::prepare(const Kernels& k, ThreadPool& threads, Activation activatio
   // The dynamic mode's scales follow the weight's groups, from 32 to 128 columns.
   const int64_t run =
       rounding.columns == 0 ? round_up(cols, job.block) : std::max(job.block, kUnitColumns);
-  auto* codes = sized(codes_, x.rows * w.columns);
+  auto* codes = sized(codes_, round_up(x.rows, 16) * w.columns);
   float* scales = sized(scales_, x.rows * job.n_blocks);
   int32_t* biases = sized(biases_, x.rows * job.n_blocks);
   float* sums = has_offset ? sized(sums_, x.rows * job.n_blocks) : nullptr;
@@ -174,8 +201,12 @@ void Inputs::prepare(const Kernels& k, ThreadPool& threads, Activation activatio
       }
     }
   });
-  job.codes = codes;
-  job.x_stride = w.columns;
+  if (k.int8_rows && x.rows > k.tiles.few) {
+    job.codes = codes;
+  } else {
+    int8_t* tiles = sized(code_tiles_, x.rows * w.columns);
+    job.codes = tiled(k.tiles, threads, codes, w.columns, 4, x.rows, w.columns, tiles);
+  }
   job.x_scale = scales;
   job.x_bias = biases;
   job.x_sum = sums;

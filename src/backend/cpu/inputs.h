@@ -13,7 +13,7 @@ namespace sinter::cpu {
 
 class Inputs {
  public:
-  // Fills job's n, x or codes, x_stride, block, n_blocks, x_scale, x_bias, x_sum for `weight`,
+  // Fills job's n, x or codes, block, n_blocks, x_scale, x_bias, x_sum for `weight`,
   // whose panels job.weight are. `column_order`: see Weight. Valid until the next call.
   void prepare(const Kernels& kernels, ThreadPool& threads, Activation activation,
                const int32_t* column_order, int64_t cols, MatView x, PanelJob& job);
@@ -22,8 +22,8 @@ class Inputs {
                     const int32_t* column_order, int64_t cols, int64_t stride, MatView x);
 
  private:
-  std::vector<float> floats_, scales_, sums_;
-  std::vector<int8_t> codes_;
+  std::vector<float> floats_, tiles_, scales_, sums_;
+  std::vector<int8_t> codes_, code_tiles_;
   std::vector<int32_t> biases_;
 };
 

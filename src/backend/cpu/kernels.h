@@ -23,13 +23,19 @@ struct AttendJob {
   const float* queries;  // [n, dims]
   const int32_t* begin;  // [n]: query i sees positions begin[i] .. end[i] - 1
   const int32_t* end;
-  float* out;  // [n, dims]
+  float* out;      // [n, dims]
+  float* scratch;  // attend_scratch_floats(dims)
 };
+
+inline constexpr int64_t attend_scratch_floats(int64_t dims) { return 8 * dims; }
 
 struct Kernels {
   const char* name;
   bool (*supported)();
 
+  TileWidths tiles;
+  // Many int8 inputs lie as rows, [n rounded up to 16, columns], not in tiles.
+  bool int8_rows = false;
   // By CodeKind. y = W x for panels [begin, end): see panel_kernels.h. Null = no such kernel.
   using MultiplyPanels = void (*)(const PanelJob& job, int64_t begin, int64_t end);
   MultiplyPanels const* exact;
@@ -54,6 +60,7 @@ extern const Kernels kRefKernels;
 extern const Kernels kAvx2Kernels;
 extern const Kernels kAvx512Kernels;
 extern const Kernels kAvx512VnniKernels;
+extern const Kernels kAmxKernels;
 #endif
 
 }  // namespace sinter::cpu

@@ -225,15 +225,16 @@ struct BlockFactors {
 
 // ---- Blocks: P panels by N inputs ----
 
-// One quad of columns, i = 0..7 of a unit, into the sums.
-template <typename Codes, int P, int N, int i>
+// One quad of columns, i = 0..7 of a unit, into the sums. `row`: elements from one input to the
+// next; 0 = they lie in a tile (PanelJob).
+template <typename Codes, int P, int N, int i, int row>
 inline SINTER_INLINE void exact_quad(const uint8_t* const (&unit)[P], const Lookup& l,
-                                     const float* x, int64_t x_stride, V (&sum)[P][N]) {
+                                     const float* x, V (&sum)[P][N]) {
   repeat<4>([&](auto j) SINTER_INLINE {
     V w[P];
     repeat<P>([&](auto p) SINTER_INLINE { w[p] = Codes::template level<i, j>(unit[p], l); });
     repeat<N>([&](auto n) SINTER_INLINE {
-      const V input = Lanes::broadcast(x[n * x_stride + 4 * i + j]);
+      const V input = Lanes::broadcast(x[row == 0 ? (4 * i + j) * N + n : n * row + 4 * i + j]);
       repeat<P>([&](auto p) SINTER_INLINE { sum[p][n] = Lanes::fma(w[p], input, sum[p][n]); });
     });
   });
@@ -241,11 +242,11 @@ inline SINTER_INLINE void exact_quad(const uint8_t* const (&unit)[P], const Look
 
 template <typename Codes, int P, int N, int i>
 inline SINTER_INLINE void int8_quad(const uint8_t* const (&unit)[P], const Lookup& l,
-                                    const int8_t* x, int64_t x_stride, I (&sum)[P][N]) {
+                                    const int8_t* x, I (&sum)[P][N]) {
   I w[P];
   repeat<P>([&](auto p) SINTER_INLINE { w[p] = Codes::template bytes<i>(unit[p], l); });
   repeat<N>([&](auto n) SINTER_INLINE {
-    const int8_t* four = x + n * x_stride + 4 * i;
+    const int8_t* four = x + 4 * (i * N + n);
     repeat<P>([&](auto p) SINTER_INLINE {
       sum[p][n] = Lanes::template dot4<Codes::kSmall>(sum[p][n], w[p], four);
     });
@@ -255,37 +256,36 @@ inline SINTER_INLINE void int8_quad(const uint8_t* const (&unit)[P], const Looku
 struct ExactMode {
   using Input = float;
   using Sum = V;
-  template <typename Codes, int P, int N, int i>
+  template <typename Codes, int P, int N, int i, int row>
   static inline SINTER_INLINE void quad(const uint8_t* const (&unit)[P], const Lookup& l,
-                                        const float* x, int64_t x_stride, V (&sum)[P][N]) {
-    exact_quad<Codes, P, N, i>(unit, l, x, x_stride, sum);
+                                        const float* x, V (&sum)[P][N]) {
+    exact_quad<Codes, P, N, i, row>(unit, l, x, sum);
   }
 };
 struct Int8Mode {
   using Input = int8_t;
   using Sum = I;
-  template <typename Codes, int P, int N, int i>
+  template <typename Codes, int P, int N, int i, int row>
   static inline SINTER_INLINE void quad(const uint8_t* const (&unit)[P], const Lookup& l,
-                                        const int8_t* x, int64_t x_stride, I (&sum)[P][N]) {
-    int8_quad<Codes, P, N, i>(unit, l, x, x_stride, sum);
+                                        const int8_t* x, I (&sum)[P][N]) {
+    int8_quad<Codes, P, N, i>(unit, l, x, sum);
   }
 };
 
 // Quads first .. last - 1 of a unit. Where all quads are laid out alike a loop does, else each is
 // code of its own, with its own shifts.
-template <typename Mode, typename Codes, int P, int N, int first, int last>
+template <typename Mode, typename Codes, int P, int N, int first, int last, int row = 0>
 inline SINTER_INLINE void quads(const uint8_t* const (&unit)[P], const Lookup& l,
-                                const typename Mode::Input* x, int64_t x_stride,
-                                typename Mode::Sum (&sum)[P][N]) {
+                                const typename Mode::Input* x, typename Mode::Sum (&sum)[P][N]) {
   if constexpr (Codes::kUniform) {
     for (int64_t i = first; i < last; ++i) {
       const uint8_t* at[P];
       repeat<P>([&](auto p) SINTER_INLINE { at[p] = unit[p] + i * (Codes::kUnitBytes / 8); });
-      Mode::template quad<Codes, P, N, 0>(at, l, x + 4 * i, x_stride, sum);
+      Mode::template quad<Codes, P, N, 0, row>(at, l, x + 4 * i * (row == 0 ? N : 1), sum);
     }
   } else {
     repeat<last - first>([&](auto i) SINTER_INLINE {
-      Mode::template quad<Codes, P, N, first + i>(unit, l, x, x_stride, sum);
+      Mode::template quad<Codes, P, N, first + i, row>(unit, l, x, sum);
     });
   }
 }
@@ -301,9 +301,9 @@ void add_blocks(const PanelJob& job, const Lookup& l, int64_t panel, int64_t fir
   repeat<P>([&](auto p) SINTER_INLINE { unit[p] = codes[p]; });
   const typename Mode::Input* x;
   if constexpr (kInt8) {
-    x = job.codes + first * job.x_stride + begin * job.block;
+    x = job.codes + first * w.columns + begin * job.block / kUnitColumns * kUnitColumns * N;
   } else {
-    x = job.x + first * job.x_stride + begin * job.block;
+    x = job.x + first * w.columns + begin * job.block / kUnitColumns * kUnitColumns * N;
   }
   // Half units of 16 columns: the smallest block. Counted from `begin`, a unit's start or middle.
   int64_t half = begin * job.block / kHalfUnit;
@@ -322,11 +322,11 @@ void add_blocks(const PanelJob& job, const Lookup& l, int64_t panel, int64_t fir
     if (last > w.columns / kHalfUnit) last = w.columns / kHalfUnit;
     for (; half < last; ++half) {
       if (half % 2 == 0) {
-        quads<Mode, Codes, P, N, 0, 4>(unit, l, x, job.x_stride, sum);
+        quads<Mode, Codes, P, N, 0, 4>(unit, l, x, sum);
       } else {
-        quads<Mode, Codes, P, N, 4, 8>(unit, l, x, job.x_stride, sum);
+        quads<Mode, Codes, P, N, 4, 8>(unit, l, x, sum);
         repeat<P>([&](auto p) SINTER_INLINE { unit[p] += Codes::kUnitBytes; });
-        x += kUnitColumns;
+        x += kUnitColumns * N;
       }
     }
     BlockFactors<P> f;
@@ -432,17 +432,67 @@ void tile(const PanelJob& job, const Lookup& l, int64_t panel, int64_t first, in
 template <typename Mode, typename Plain, int P>
 void tiles(const PanelJob& job, const Lookup& l, int64_t panel, int64_t begin, int64_t end,
            const uint8_t* const (&codes)[P], float* totals) {
-  int64_t m = 0;
-  for (; m + Lanes::kTileInputs <= job.n; m += Lanes::kTileInputs) {
-    tile<Mode, Plain, P, Lanes::kTileInputs>(job, l, panel, m, begin, end, codes, totals);
+  constexpr int T = Lanes::kTiles.widest;
+  for (int64_t m = 0; m < job.n;) {
+    const int64_t width = tile_width(Lanes::kTiles, job.n, m);
+    if (width == T) {
+      tile<Mode, Plain, P, T>(job, l, panel, m, begin, end, codes, totals);
+    } else if constexpr (T > 1) {
+      if (width == 4) tile<Mode, Plain, P, 4>(job, l, panel, m, begin, end, codes, totals);
+      if (width == 1) tile<Mode, Plain, P, 1>(job, l, panel, m, begin, end, codes, totals);
+    }
+    m += width;
   }
-  if constexpr (Lanes::kTileInputs > 4) {
-    for (; m + 4 <= job.n; m += 4) {
-      tile<Mode, Plain, P, 4>(job, l, panel, m, begin, end, codes, totals);
+}
+
+#ifdef SINTER_MATRIX
+// The same totals by matrix instructions: integers first, then the same scaling in the same order.
+inline void matrix_tiles(const PanelJob& job, int64_t panel, int64_t begin, int64_t end,
+                         const uint8_t* const (&codes)[2], float* totals) {
+  const Panels& w = *job.weight;
+  // The last block may be short: a step divides it too.
+  const int64_t step = job.block % 64 == 0 && w.columns % 64 == 0 ? 64
+                       : job.block % 32 == 0                      ? 32
+                                                                  : 16;
+  const MatrixTiles matrix(static_cast<int>(step));
+  alignas(64) int32_t sums[2][2][16][16];
+  for (int64_t b = begin; b < end; ++b) {
+    BlockFactors<2> f;
+    f.load(w, panel, b);
+    const int64_t column = b * job.block;
+    const int64_t columns = w.columns - column < job.block ? w.columns - column : job.block;
+    const int64_t at = (column - begin * job.block) * 16;
+    const uint8_t* const from[2] = {codes[0] + at, codes[1] + at};
+    for (int64_t m = 0; m < job.n; m += 32) {
+      matrix.multiply(from, job.codes + m * w.columns + column, w.columns, job.n - m > 16, columns,
+                      step, sums);
+      const int64_t n = job.n - m < 32 ? job.n - m : 32;
+      for (int64_t i = 0; i < n; ++i) {
+        const int64_t input = (m + i) * job.n_blocks + b;
+        const V x_scale = Lanes::broadcast(job.x_scale[input]);
+        const I bias = Lanes::broadcast_int(job.x_bias[input]);
+        repeat<2>([&](auto p) SINTER_INLINE {
+          float* total_at = totals + ((m + i) * 2 + p) * kPanelRows;
+          const auto* sum = reinterpret_cast<const uint8_t*>(sums[p][i / 16][i % 16]);
+          const V product = Lanes::to_float(Lanes::add_int(Lanes::load_int(sum), bias));
+          V total = b == 0 ? Lanes::zero() : Lanes::load(total_at);
+          total = Lanes::fma(Lanes::mul(f.scale[p], x_scale), product, total);
+          if (f.has_offset) {
+            total = Lanes::negated_fma(f.offset[p], Lanes::broadcast(job.x_sum[input]), total);
+          }
+          Lanes::store(total_at, total);
+        });
+      }
     }
   }
-  for (; m < job.n; ++m) tile<Mode, Plain, P, 1>(job, l, panel, m, begin, end, codes, totals);
+  if (end != job.n_blocks) return;
+  for (int64_t i = 0; i < job.n; ++i) {
+    V total[2][1] = {{Lanes::load(totals + i * 2 * kPanelRows)},
+                     {Lanes::load(totals + (i * 2 + 1) * kPanelRows)}};
+    store_totals<2, 1>(job, panel, i, total);
+  }
 }
+#endif
 
 template <typename Mode, typename Codes, typename Unpack, int P>
 void unpacked(const PanelJob& job, const Lookup& l, int64_t panel) {
@@ -462,16 +512,29 @@ void unpacked(const PanelJob& job, const Lookup& l, int64_t panel) {
           w.codes + (panel + p) * w.panel_bytes + column / kUnitColumns * Codes::kUnitBytes;
       codes[p] = unit;
       if constexpr (!kIsPlain) {
+        // While this chunk is multiplied, the next one comes from memory.
+        const uint8_t* next = last < w.columns ? unit + chunk / kUnitColumns * Codes::kUnitBytes
+                                               : w.codes + (panel + P + p) * w.panel_bytes;
         uint8_t* out = job.scratch + p * tile_bytes;
         codes[p] = out;
         for (int64_t c = column; c < last; c += kUnitColumns) {
+          for (int64_t line = 0; line < Codes::kUnitBytes; line += 64) {
+            __builtin_prefetch(next + line, 0, 2);
+          }
           unpack_unit<Unpack, Codes>(unit, l, out);
           unit += Codes::kUnitBytes;
+          next += Codes::kUnitBytes;
           out += kUnitColumns * Unpack::kColumnBytes;
         }
       }
     });
     const int64_t end = last == w.columns ? job.n_blocks : last / job.block;
+#ifdef SINTER_MATRIX
+    if constexpr (sizeof(typename Mode::Input) == 1) {
+      matrix_tiles(job, panel, column / job.block, end, codes, totals);
+      continue;
+    }
+#endif
     tiles<Mode, Plain, P>(job, l, panel, column / job.block, end, codes, totals);
   }
 }
@@ -481,18 +544,22 @@ template <typename Mode, typename Codes, typename Unpack>
 void multiply(const PanelJob& job, int64_t begin, int64_t end) {
   const Lookup l(*job.weight);
   int64_t panel = begin;
-  if (job.n > Lanes::kFusedInputs) {
+  if (job.n > Lanes::kTiles.few) {
     constexpr int P = Lanes::kTilePanels;
     for (; panel < end; panel += P) unpacked<Mode, Codes, Unpack, P>(job, l, panel);
     return;
   }
-  constexpr int P = Lanes::kFusedPanels, N = Lanes::kFusedInputs;
+  constexpr int P = Lanes::kFusedPanels, N = Lanes::kTiles.few;
   for (; panel < end; panel += P) {
-    int64_t m = 0;
-    if constexpr (N > 1) {
-      for (; m + N <= job.n; m += N) fused<Mode, Codes, P, N>(job, l, panel, m);
+    for (int64_t m = 0; m < job.n;) {
+      const int64_t width = tile_width(Lanes::kTiles, job.n, m);
+      if (width == N) {
+        fused<Mode, Codes, P, N>(job, l, panel, m);
+      } else if constexpr (N > 1) {
+        fused<Mode, Codes, P, 1>(job, l, panel, m);
+      }
+      m += width;
     }
-    for (; m < job.n; ++m) fused<Mode, Codes, P, 1>(job, l, panel, m);
   }
 }
 

@@ -58,14 +58,16 @@ struct Panels {
   bool offset_is_zero_point = false;  // offset = scale * `offset`
 };
 
-// Panels times inputs. Inputs are float32 (exact), or int8 codes with a scale per block.
+// Panels times inputs. Inputs are float32 (exact), or int8 codes with a scale per block. They lie
+// in tiles, so that a kernel walks one pointer: a tile of T inputs that begins with input i begins
+// at i * columns, and holds for each step of columns (1, or 4 for int8) its T inputs beside each
+// other. Tiles are as wide as tile_width() says.
 struct PanelJob {
   const Panels* weight;
   int64_t n;            // inputs
-  const float* x;       // [n, x_stride], zero-padded to whole units
-  const int8_t* codes;  // or [n, x_stride]
-  int64_t x_stride;
-  int64_t block;  // columns; the weight's, or all of them for an int8 sum over a whole row
+  const float* x;       // exact; columns padded with zeros to whole units
+  const int8_t* codes;  // or int8
+  int64_t block;        // columns; the weight's, or all of them for an int8 sum over a whole row
   int64_t n_blocks;
   const float* x_scale;   // [n, n_blocks]: int8 only
   const int32_t* x_bias;  // [n, n_blocks]: -bias * sum of the codes; int8 only
@@ -79,6 +81,18 @@ struct PanelJob {
 inline constexpr int64_t kExactChunk = 256;
 inline constexpr int64_t kInt8Chunk = 1024;
 inline constexpr int64_t kMostTilePanels = 2;
+
+// How inputs are split into tiles: the widest that an instruction set has while many are left, then
+// fours, then single ones. Few inputs, up to `few`, share one pass over packed codes instead.
+struct TileWidths {
+  int64_t widest;
+  int64_t few;
+};
+inline int64_t tile_width(const TileWidths& t, int64_t n, int64_t first) {
+  const int64_t left = n - first;
+  if (n <= t.few) return left >= t.few ? t.few : 1;
+  return left >= t.widest ? t.widest : left >= 4 && t.widest > 4 ? 4 : 1;
+}
 
 inline int64_t panel_scratch_bytes(int64_t n, int64_t columns) {
   const int64_t exact = kMostTilePanels * kExactChunk * 64;

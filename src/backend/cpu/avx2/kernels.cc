@@ -23,6 +23,7 @@ bool supported() {
 
 const Kernels kAvx2Kernels = {.name = "avx2",
                               .supported = supported,
+                              .tiles = Lanes::kTiles,
                               .exact = kExactPanels,
                               .int8 = kInt8Panels,
                               .attend = kAttendPages,

@@ -10,9 +10,8 @@ struct Lanes {
     __m256i a, b;
   };
   static constexpr int kFusedPanels = 2;
-  static constexpr int kTileInputs = 6;
+  static constexpr TileWidths kTiles = {.widest = 6, .few = 2};
   static constexpr int kTilePanels = 1;
-  static constexpr int kFusedInputs = 2;  // that share a pass over packed codes; more share a copy
   static constexpr int kAttendPanels = 1;
   static constexpr int kAttendQueries = 4;
   static constexpr bool kNibbleLevels = false;

@@ -23,6 +23,7 @@ bool supported() {
 
 const Kernels kAvx512Kernels = {.name = "avx512",
                                 .supported = supported,
+                                .tiles = Lanes::kTiles,
                                 .exact = kExactPanels,
                                 .int8 = kInt8Panels,
                                 .attend = kAttendPages,

@@ -7,9 +7,9 @@ struct Lanes {
   using Float = __m512;
   using Int = __m512i;
   static constexpr int kFusedPanels = 4;
-  static constexpr int kTileInputs = 12;  // 24 sums, 2 weights, 1 input: 27 of 32 registers
+  static constexpr TileWidths kTiles = {
+      .widest = 12, .few = 4};  // 24 sums, 2 weights, 1 input: 27 of 32 registers
   static constexpr int kTilePanels = 2;
-  static constexpr int kFusedInputs = 4;  // that share a pass over packed codes; more share a copy
   static constexpr int kAttendPanels = 2;
   static constexpr int kAttendQueries = 8;
   static constexpr bool kNibbleLevels = true;
@@ -79,6 +79,7 @@ struct Lanes {
   static Int bits(Int v, uint32_t mask) {
     return _mm512_and_si512(v, _mm512_set1_epi32(static_cast<int>(mask)));
   }
+  static Int add_int(Int a, Int b) { return _mm512_add_epi32(a, b); }
   static Int either(Int a, Int b) { return _mm512_or_si512(a, b); }
   template <int left>
   static Int shift(Int v) {

@@ -24,6 +24,7 @@ bool supported() {
 
 const Kernels kAvx512VnniKernels = {.name = "avx512vnni",
                                     .supported = supported,
+                                    .tiles = Lanes::kTiles,
                                     .exact = kExactPanels,
                                     .int8 = kInt8Panels,
                                     .attend = kAttendPages,

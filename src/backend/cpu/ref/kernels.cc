@@ -22,6 +22,7 @@ bool supported() { return true; }
 
 const Kernels kRefKernels = {.name = "ref",
                              .supported = supported,
+                             .tiles = Lanes::kTiles,
                              .exact = kExactPanels,
                              .int8 = kInt8Panels,
                              .attend = kAttendPages,

@@ -9,9 +9,8 @@ struct Lanes {
     uint32_t at[16];
   };
   static constexpr int kFusedPanels = 1;
-  static constexpr int kTileInputs = 1;
+  static constexpr TileWidths kTiles = {.widest = 1, .few = 1};
   static constexpr int kTilePanels = 1;
-  static constexpr int kFusedInputs = 1;  // that share a pass over packed codes; more share a copy
   static constexpr int kAttendPanels = 1;
   static constexpr int kAttendQueries = 1;
   static constexpr bool kNibbleLevels = false;
