@@ -38,7 +38,3 @@ foreach(source ${interop_programs})
   target_link_libraries(${name} PRIVATE sinter_compress sinter_text)
   target_precompile_headers(${name} REUSE_FROM prebuilt)
 endforeach()
-
-add_executable(engine_bench bench/engine_bench.cc)
-target_link_libraries(engine_bench PRIVATE sinter_engine)
-target_precompile_headers(engine_bench REUSE_FROM prebuilt)

@@ -107,7 +107,7 @@ std::function<int()> setup(CLI::App& app) {
       "The weights are drawn from N(0, 0.02^2): the model says nothing sensible, but costs what a\n"
       "trained one of its shape costs. A byte-level tokenizer comes along, so `sinter run` works.\n"
       "Examples:  sinter synth tinyllama-1.1b --format i4_group:128 -o tiny-i4\n"
-      "           sinter synth qwen3-4b --format q4_k -o qwen.gguf && sinter bench qwen.gguf");
+      "           sinter synth tinyllama-1.1b --format q4_k -o q4.gguf && sinter bench q4.gguf");
   return [o] { return run(*o); };
 }
 

@@ -20,7 +20,8 @@ namespace {
 constexpr const Command* kCommands[] = {
     &kInspectCommand,    &kRunCommand,      &kCompressCommand,   &kConvertCommand,
     &kGateCommand,       &kJudgeCommand,    &kPerplexityCommand, &kTokenizeCommand,
-    &kDetokenizeCommand, &kTemplateCommand, &kDoctorCommand,     &kSynthCommand,
+    &kDetokenizeCommand, &kTemplateCommand, &kDoctorCommand,     &kBenchCommand,
+    &kSynthCommand,
 };
 
 std::atomic<bool> g_interrupted = false;
