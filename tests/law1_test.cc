@@ -8,6 +8,7 @@
 
 #include "base/digest.h"
 #include "base/random.h"
+#include "compress/compress.h"
 #include "engine/engine.h"
 
 namespace sinter {
@@ -16,6 +17,7 @@ namespace {
 struct Setting {
   int threads;
   EngineLimits limits;
+  bool reversed = false;  // order of arrival
 };
 
 // Of each request: its tokens, and a digest over the bits of every row of logits, prompt included.
@@ -25,16 +27,17 @@ struct Trace {
   bool operator==(const Trace&) const = default;
 };
 
-std::vector<Trace> run(const std::string& model_dir, const std::string& isa,
-                       const Setting& setting) {
+std::vector<Trace> run(const std::string& model_dir, const std::string& isa, const Setting& setting,
+                       const DecoderOptions& options) {
   const auto backend = make_cpu_backend(setting.threads, isa);
-  Decoder model(Artifact::open(model_dir), *backend, 64 << 20);
+  Decoder model(Artifact::open(model_dir), *backend, options);
   Engine engine(model, setting.limits);
   constexpr size_t kRequests = 12;
   std::vector<Trace> traces(kRequests);
   std::vector<Sha256> digests(kRequests);
   const auto vocab = static_cast<uint64_t>(model.config().vocab);
-  for (size_t i = 0; i < kRequests; ++i) {
+  for (size_t arrival = 0; arrival < kRequests; ++arrival) {
+    const size_t i = setting.reversed ? kRequests - 1 - arrival : arrival;
     Request r;
     const size_t n = 1 + i * i % 47;  // across page borders too: pages hold 32 tokens
     for (size_t j = 0; j < n; ++j) {
@@ -56,16 +59,19 @@ std::vector<Trace> run(const std::string& model_dir, const std::string& isa,
   return traces;
 }
 
-void expect_law1(const std::string& model_dir) {
+void expect_law1(const std::string& model_dir, const DecoderOptions& options = {}) {
   const std::vector<Setting> settings = {
-      {1, {1, 64, 64}},  {2, {1, 64, 64}}, {1, {12, 512, 512}}, {2, {12, 512, 512}},
-      {3, {12, 64, 64}}, {2, {5, 11, 1}},  {2, {4, 16, 3}},     {1, {7, 40, 33}},
+      {1, {1, 64, 64}},    {2, {1, 64, 64}},  {1, {12, 512, 512}, true},
+      {2, {12, 512, 512}}, {3, {12, 64, 64}}, {2, {5, 11, 1}},
+      {4, {4, 16, 3}},     {1, {7, 40, 33}},  {4, {32, 600, 512}, true},
   };
   for (const IsaSupport& isa : cpu_isas()) {
     if (!isa.supported) continue;
-    const std::vector<Trace> want = run(model_dir, isa.name, settings.front());
+    const std::vector<Trace> want = run(model_dir, isa.name, settings.front(), options);
     for (const Setting& s : settings) {
-      ASSERT_EQ(run(model_dir, isa.name, s), want)
+      // The plain path has one tile size, and is slow: a few settings will do.
+      if (isa.name == "ref" && s.threads != 2) continue;
+      ASSERT_EQ(run(model_dir, isa.name, s, options), want)
           << model_dir << " on " << isa.name << ": threads " << s.threads << ", sequences "
           << s.limits.max_sequences << ", chunk " << s.limits.max_chunk;
     }
@@ -79,10 +85,32 @@ TEST(Law1, TinyModelsOfEveryArchitecture) {
   }
 }
 
-TEST(Law1, TheBundledModel) {
-  const std::string pebble = std::string(SINTER_SOURCE_DIR) + "/models/pebble";
-  if (!std::filesystem::exists(pebble + "/model.safetensors")) GTEST_SKIP() << pebble;
-  expect_law1(pebble);
+// The bundled model dense, in 8 and 4 bits, with float32 and int8 inputs, with KV in 16 bits.
+class BundledModel : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!std::filesystem::exists(pebble_ + "/model.safetensors")) GTEST_SKIP() << pebble_;
+  }
+  // The model compressed by recipes/NAME.yaml.
+  std::string compressed(const std::string& name) {
+    const std::string out = testing::TempDir() + "law1-" + name;
+    std::filesystem::remove_all(out);
+    compress(pebble_, read_recipe(std::string(SINTER_SOURCE_DIR) + "/recipes/" + name + ".yaml"),
+             out);
+    return out;
+  }
+  std::string pebble_ = std::string(SINTER_SOURCE_DIR) + "/models/pebble";
+};
+
+TEST_F(BundledModel, Bf16) { expect_law1(pebble_); }
+TEST_F(BundledModel, Bf16WithKvInBf16) { expect_law1(pebble_, {.kv_dtype = DType::bf16}); }
+TEST_F(BundledModel, Int8) {
+  expect_law1(compressed("int8"), {.activations = ActivationMode::int8});
+}
+TEST_F(BundledModel, W8A8) { expect_law1(compressed("w8a8"), {.kv_dtype = DType::f16}); }
+TEST_F(BundledModel, Int4Exact) { expect_law1(compressed("int4")); }
+TEST_F(BundledModel, Int4WithInt8Inputs) {
+  expect_law1(compressed("int4"), {.activations = ActivationMode::int8});
 }
 
 }  // namespace

@@ -44,6 +44,7 @@ extern const Command kCompressCommand;
 extern const Command kConvertCommand;
 extern const Command kGateCommand;
 extern const Command kJudgeCommand;
+extern const Command kActivationsCommand;
 extern const Command kDoctorCommand;
 extern const Command kBenchCommand;
 extern const Command kSynthCommand;

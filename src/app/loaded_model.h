@@ -19,6 +19,9 @@ struct EngineOptions {
   std::string isa;
   std::string activations = "exact";
   bool weights_only = false;
+  std::string kv = "f32";
+  bool require_kernel = false;
+  bool show_kernels = false;
   int64_t kv_mib = 512;
   int32_t max_sequences = 32;
   int32_t prefill_chunk = 512;
@@ -33,6 +36,7 @@ struct LoadedModel {
   std::shared_ptr<const Chat> chat;  // null if there is no tokenizer
   std::shared_ptr<Backend> backend;
   std::unique_ptr<Decoder> decoder;
+  std::string kv;           // type of keys and values
   std::string activations;  // as EngineOptions has it, and whether weights_only
 
   // `backend` may be shared by several models. Throws Error.

@@ -20,7 +20,7 @@ namespace {
 constexpr const Command* kCommands[] = {
     &kInspectCommand,    &kRunCommand,      &kCompressCommand,   &kConvertCommand,
     &kGateCommand,       &kJudgeCommand,    &kPerplexityCommand, &kTokenizeCommand,
-    &kDetokenizeCommand, &kTemplateCommand, &kDoctorCommand,     &kBenchCommand,
+    &kDetokenizeCommand, &kTemplateCommand, &kActivationsCommand, &kDoctorCommand,     &kBenchCommand,
     &kSynthCommand,
 };
 

@@ -101,6 +101,16 @@ class DirectoryArtifact : public Artifact {
     return weight;
   }
 
+  void release(std::string_view module, bool in_use) const override {
+    if (in_use) return;
+    const std::lock_guard lock(mutex_);
+    if (const auto at = loaded_.find(module); at != loaded_.end()) loaded_.erase(at);
+    for (const char* part : {".weight", ".weight_packed", ".qweight"}) {
+      const StoredTensor* t = checkpoint_->find(std::string(module) + part);
+      if (t != nullptr) checkpoint_->forget(*t);
+    }
+  }
+
   std::vector<float> vector(std::string_view tensor, int64_t size) const override {
     const StoredTensor& t = need(std::string(tensor));
     if (t.shape != std::vector{size}) {

@@ -41,6 +41,9 @@ class Artifact {
   // or in whatever dialect the checkpoint uses. Throws Error(not_found | corrupt | unsupported).
   // The bytes live as long as this Artifact. `rows` x `cols` is what the caller expects.
   virtual Weight matrix(std::string_view module, int64_t rows, int64_t cols) const = 0;
+  // Nobody reads this module's matrix for now: its pages may leave memory, and what was converted
+  // for it is dropped unless it is `in_use`. matrix() brings it back.
+  virtual void release(std::string_view module, bool in_use) const = 0;
   // What its inputs go through, as the checkpoint says; static scales included. Throws as matrix().
   virtual Activation activation(std::string_view module) const = 0;
   virtual bool has_matrix(std::string_view module) const = 0;

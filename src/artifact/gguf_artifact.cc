@@ -155,6 +155,14 @@ class GgufArtifact : public Artifact {
     return weight;
   }
 
+  void release(std::string_view module, bool in_use) const override {
+    if (in_use) return;
+    const std::lock_guard lock(mutex_);
+    const std::string name = std::string(module) + ".weight";
+    in_order_.erase(name);
+    if (const StoredTensor* t = checkpoint_->find(name)) checkpoint_->forget(*t);
+  }
+
   std::vector<float> vector(std::string_view tensor, int64_t size) const override {
     const GgufTensor& t = need(tensor);
     if (t.shape != std::vector{size}) {

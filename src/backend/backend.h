@@ -33,6 +33,8 @@ class PreparedWeight {
   virtual int64_t cols() const = 0;
   virtual int64_t bytes() const = 0;  // read per use
   virtual const KernelChoice& kernel() const = 0;
+  // Whether it still points into the Weight that it was made from.
+  virtual bool reads_stored() const = 0;
 };
 
 // Tokens of one page. Part of the arithmetic (the order of the softmax sums), so it is fixed.

@@ -49,6 +49,7 @@ class SynthArtifact final : public Artifact {
     }
     return {.format = t->format, .rows = rows, .cols = cols, .codes = bytes_.codes.data()};
   }
+  void release(std::string_view, bool) const override {}
   Activation activation(std::string_view) const override { return {}; }
   bool has_matrix(std::string_view module) const override { return find(module) != nullptr; }
   std::vector<float> vector(std::string_view tensor, int64_t size) const override {

@@ -12,7 +12,8 @@ namespace {
 
 // y = W x + b
 struct Linear {
-  std::string module;
+  std::string module, matrix;  // matrix: see LinearKernel
+  Format format;
   std::unique_ptr<PreparedWeight> weight;  // [out, in]
   std::vector<float> bias;                 // [out] or empty
 };
@@ -45,19 +46,23 @@ class Loader {
       : artifact_(artifact), backend_(backend), unsaid_(unsaid) {}
 
   Linear linear(const std::string& module, int64_t rows, int64_t cols, bool with_bias) const {
-    Linear l;
-    l.module = module;
-    l.weight = prepare(module, module, rows, cols);
+    Linear l = linear_of(module, module, rows, cols);
+    artifact_.release(module, l.weight->reads_stored());
     if (with_bias) l.bias = artifact_.vector(module + ".bias", rows);
     return l;
   }
 
   // The matrix of module `from`, as `module` uses it (a tied head has no matrix of its own).
-  std::unique_ptr<PreparedWeight> prepare(const std::string& module, const std::string& from,
-                                          int64_t rows, int64_t cols) const {
+  Linear linear_of(const std::string& module, const std::string& from, int64_t rows,
+                   int64_t cols) const {
     Activation activation = artifact_.activation(module);
     if (activation.mode == ActivationMode::exact) activation.mode = unsaid_;
-    return backend_.prepare(artifact_.matrix(from, rows, cols), activation);
+    const Weight stored = artifact_.matrix(from, rows, cols);
+    return {.module = module,
+            .matrix = from,
+            .format = stored.format,
+            .weight = backend_.prepare(stored, activation),
+            .bias = {}};
   }
 
   std::vector<float> vector(const std::string& tensor, int64_t size) const {
@@ -106,9 +111,8 @@ struct Decoder::State {
   ModelConfig config;
   KvShape kv;
   std::unique_ptr<PagePool> pool;
-  Weight embed;                          // [vocab, d_model]; rows are read where they are stored
-  std::unique_ptr<PreparedWeight> head;  // [vocab, d_model]
-  std::string head_module;
+  Weight embed;                   // [vocab, d_model]; rows are read where they are stored
+  Linear head;                    // [vocab, d_model]
   std::vector<float> final_norm;  // [d_model]
   std::vector<Layer> layers;
   Tap tap;
@@ -161,8 +165,7 @@ Decoder::Decoder(std::shared_ptr<const Artifact> artifact_of_weights, Backend& b
   const Loader load(artifact, backend, options.activations);
   s.embed = artifact.matrix(names.embed, c.vocab, c.d_model);
   s.head =
-      load.prepare(names.head, c.tied_embeddings ? names.embed : names.head, c.vocab, c.d_model);
-  s.head_module = names.head;
+      load.linear_of(names.head, c.tied_embeddings ? names.embed : names.head, c.vocab, c.d_model);
   s.final_norm = load.vector(names.final_norm, c.d_model);
   for (int32_t i = 0; i < c.n_layers; ++i) s.layers.push_back(load.layer(c, names, i));
 
@@ -182,13 +185,27 @@ const ModelConfig& Decoder::config() const { return state_->config; }
 PagePool& Decoder::pages() { return *state_->pool; }
 void Decoder::set_tap(Tap tap) { state_->tap = std::move(tap); }
 
-int64_t Decoder::bytes_per_token() const {
-  int64_t bytes = state_->head->bytes();
+std::vector<LinearKernel> Decoder::kernels() const {
+  std::vector<LinearKernel> list;
+  const auto add = [&](const Linear& l) {
+    list.push_back({.module = l.module,
+                    .matrix = l.matrix,
+                    .format = l.format,
+                    .rows = l.weight->rows(),
+                    .cols = l.weight->cols(),
+                    .bytes = l.weight->bytes(),
+                    .kernel = l.weight->kernel()});
+  };
   for (const Layer& l : state_->layers) {
-    for (const Linear* linear : {&l.q, &l.k, &l.v, &l.o, &l.gate, &l.up, &l.down}) {
-      bytes += linear->weight->bytes();
-    }
+    for (const Linear* linear : {&l.q, &l.k, &l.v, &l.o, &l.gate, &l.up, &l.down}) add(*linear);
   }
+  add(state_->head);
+  return list;
+}
+
+int64_t Decoder::bytes_per_token() const {
+  int64_t bytes = 0;
+  for (const LinearKernel& l : kernels()) bytes += l.bytes;
   return bytes;
 }
 
@@ -251,8 +268,7 @@ MatView Decoder::forward(const Batch& batch) {
     std::copy(row.begin(), row.end(), last.row(i).begin());
   }
   b.rms_norm(s.final_norm, c.norm_eps, last, last);
-  if (s.tap) s.tap(s.head_module, last);
-  b.linear(*s.head, {}, last, logits);
+  s.linear(s.head, last, logits);
   return logits;
 }
 

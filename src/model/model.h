@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -58,6 +59,16 @@ struct DecoderOptions {
   ActivationMode activations = ActivationMode::exact;
 };
 
+// How one linear will be multiplied.
+struct LinearKernel {
+  std::string module;
+  std::string matrix;  // the module whose matrix it is: of a tied head the embedding
+  Format format;
+  int64_t rows = 0, cols = 0;
+  int64_t bytes = 0;  // read per forward
+  KernelChoice kernel;
+};
+
 class Decoder final : public Model {
  public:
   // Loads every weight that the architecture names. Throws Error(corrupt | not_found | unsupported
@@ -70,6 +81,8 @@ class Decoder final : public Model {
   PagePool& pages() override;
   MatView forward(const Batch& batch) override;
   void set_tap(Tap tap);
+  // Of every linear, in the order in which they run.
+  std::vector<LinearKernel> kernels() const;
   int64_t bytes_per_token() const;  // of weights read to decode one token, the KV cache apart
 
  private:

@@ -66,6 +66,9 @@ class CpuWeight final : public PreparedWeight {
     return packed_ ? packed_->codes.bytes() + packed_->factors.bytes() : weight_.bytes();
   }
   const KernelChoice& kernel() const override { return kernel_; }
+  bool reads_stored() const override {
+    return packed_ == nullptr || weight_.column_order != nullptr;
+  }
   Activation activation() const { return activation_; }
   const Weight& stored() const { return weight_; }
   const cpu::Panels* panels() const { return packed_ ? &packed_->panels : nullptr; }

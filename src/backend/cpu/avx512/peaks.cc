@@ -94,8 +94,10 @@ __attribute__((target("amx-tile"))) float first_of_tile_0() {
 }
 
 __attribute__((target("amx-tile"))) void clear_tiles() {
-  const TileShapes shapes;
-  _tile_loadconfig(&shapes);
+  // Static: g++ 12's intrinsic tells the compiler that it reads 8 bytes, though it reads 64, so
+  // stores to a local could be dropped.
+  static const TileShapes kShapes;
+  _tile_loadconfig(&kShapes);
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);
