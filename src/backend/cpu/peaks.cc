@@ -26,12 +26,13 @@ constexpr const PeakKernels* kAllPeaks[] = {
 };
 
 const PeakKernels& choose_peaks(const std::string& isa) {
+  // "avx512vnni" and "amx" are AVX-512 and the CPU's own extras, which are measured with it.
+  const std::string base = isa == "amx" || isa == "avx512vnni" ? "avx512" : isa;
   for (const PeakKernels* k : kAllPeaks) {
-    // "avx512vnni" is what its plain "avx512" and the CPU's own extras can do.
-    if ((isa.empty() || isa.starts_with(k->isa)) && k->supported()) return *k;
+    if ((isa.empty() || base == k->isa) && k->supported()) return *k;
   }
   fail(Fault::bad_input, "isa-unsupported",
-       "--isa {}: expected ref, avx2 or avx512, and a CPU that has it", isa);
+       "--isa {}: expected ref, avx2, avx512, avx512vnni or amx, and a CPU that has it", isa);
 }
 
 template <typename F>
