@@ -151,16 +151,26 @@ struct Integer {
                        const GridRow& row) {
     const auto cols = static_cast<int64_t>(row.codes.size());
     const int64_t n_groups = groups_of(format, cols);
-    uint32_t held = 0;
-    int n_held = 0;
-    for (uint8_t& code : row.codes) {
-      if (n_held < bits) {
-        held |= uint32_t{*codes++} << n_held;
-        n_held += 8;
+    if constexpr (bits == 8) {
+      std::memcpy(row.codes.data(), codes, row.codes.size());
+    } else if constexpr (bits == 4) {  // as below, in a form that compilers make vectors of
+      uint8_t* out = row.codes.data();
+      for (int64_t i = 0; i < cols / 2; ++i) {
+        out[2 * i] = codes[i] & 15;
+        out[2 * i + 1] = codes[i] >> 4;
       }
-      code = static_cast<uint8_t>(held & kTop);
-      held >>= bits;
-      n_held -= bits;
+    } else {
+      uint32_t held = 0;
+      int n_held = 0;
+      for (uint8_t& code : row.codes) {
+        if (n_held < bits) {
+          held |= uint32_t{*codes++} << n_held;
+          n_held += 8;
+        }
+        code = static_cast<uint8_t>(held & kTop);
+        held >>= bits;
+        n_held -= bits;
+      }
     }
     for (int64_t g = 0; g < n_groups; ++g) {
       const auto at = static_cast<size_t>(g);

@@ -5,17 +5,35 @@
 
 constexpr int64_t kPageLanes = kAttendPageTokens / 16;
 
+// A unit of P panels by N queries, and from each quad on a look `ahead`: pages are far apart, so no
+// hardware prefetcher sees the next one coming, and requests all at once would wait for each other.
+template <typename Codes, int P, int N, int row>
+inline SINTER_INLINE void attend_unit(const uint8_t* const (&unit)[P], const Lookup& l,
+                                      const float* x, int64_t ahead, V (&sum)[P][N]) {
+  constexpr int64_t kQuadBytes = Codes::kUnitBytes / 8;
+  for (int64_t i = 0; i < 8; ++i) {
+    const uint8_t* at[P];
+    repeat<P>([&](auto p) SINTER_INLINE {
+      at[p] = unit[p] + i * kQuadBytes;
+      for (int64_t line = 0; line < kQuadBytes; line += 64) {
+        __builtin_prefetch(at[p] + ahead + line, 0, 2);
+      }
+    });
+    ExactMode::quad<Codes, P, N, 0, row>(at, l, x + 4 * i * (row == 0 ? N : 1), sum);
+  }
+}
+
 // sum[panel][query] for P panels of keys: chains over `columns` from zero. queries: a tile.
 template <typename Codes, int P, int N>
 inline void key_scores(const uint8_t* keys, const Lookup& l, int64_t columns, int64_t panel_bytes,
-                       const float* queries, V (&sum)[P][N]) {
+                       const float* queries, int64_t ahead, V (&sum)[P][N]) {
   const uint8_t* unit[P];
   repeat<P>([&](auto p) SINTER_INLINE {
     unit[p] = keys + p * panel_bytes;
     repeat<N>([&](auto n) SINTER_INLINE { sum[p][n] = Lanes::zero(); });
   });
   for (int64_t c = 0; c < columns; c += kUnitColumns) {
-    quads<ExactMode, Codes, P, N, 0, 8>(unit, l, queries + c * N, sum);
+    attend_unit<Codes, P, N, 0>(unit, l, queries + c * N, ahead, sum);
     repeat<P>([&](auto p) SINTER_INLINE { unit[p] += Codes::kUnitBytes; });
   }
 }
@@ -23,14 +41,14 @@ inline void key_scores(const uint8_t* keys, const Lookup& l, int64_t columns, in
 // out += values times weights, P panels of dimensions by N queries.
 template <typename Codes, int P, int N>
 inline void add_values(const uint8_t* values, const Lookup& l, const float* weights, int64_t dims,
-                       float* out) {
+                       int64_t ahead, float* out) {
   const uint8_t* unit[P];
   V sum[P][N];
   repeat<P>([&](auto p) SINTER_INLINE {
     unit[p] = values + p * Codes::kUnitBytes;
     repeat<N>([&](auto n) SINTER_INLINE { sum[p][n] = Lanes::load(out + n * dims + 16 * p); });
   });
-  quads<ExactMode, Codes, P, N, 0, 8, kAttendPageTokens>(unit, l, weights, sum);
+  attend_unit<Codes, P, N, kAttendPageTokens>(unit, l, weights, ahead, sum);
   repeat<P>([&](auto p) SINTER_INLINE {
     repeat<N>([&](auto n) SINTER_INLINE { Lanes::store(out + n * dims + 16 * p, sum[p][n]); });
   });
@@ -60,10 +78,13 @@ void attend_queries(const AttendJob& job, int64_t first) {
   const int64_t value_bytes = job.value_offset;
   for (int64_t page = begin / kAttendPageTokens; page * kAttendPageTokens < end; ++page) {
     const uint8_t* keys = job.pages[page] + job.offset;
+    const bool has_next = (page + 1) * kAttendPageTokens < end;
+    const int64_t ahead = has_next ? job.pages[page + 1] - job.pages[page] : 0;
     for (int64_t panel = 0; panel < kPageLanes; panel += Lanes::kAttendPanels) {
       constexpr int P = Lanes::kAttendPanels;
       V sum[P][N];
-      key_scores<Codes, P, N>(keys + panel * panel_bytes, l, dims, panel_bytes, queries, sum);
+      key_scores<Codes, P, N>(keys + panel * panel_bytes, l, dims, panel_bytes, queries, ahead,
+                              sum);
       repeat<P>([&](auto p) SINTER_INLINE {
         repeat<N>([&](auto n) SINTER_INLINE {
           Lanes::store(weights[n] + 16 * (panel + p),
@@ -100,7 +121,8 @@ void attend_queries(const AttendJob& job, int64_t first) {
     const uint8_t* values = keys + value_bytes;
     constexpr int P = Lanes::kAttendPanels;
     for (int64_t d = 0; d < dims; d += 16 * P) {
-      add_values<Codes, P, N>(values + d / 16 * Codes::kUnitBytes, l, weights[0], dims, out + d);
+      add_values<Codes, P, N>(values + d / 16 * Codes::kUnitBytes, l, weights[0], dims, ahead,
+                              out + d);
     }
   }
   repeat<N>([&](auto n) SINTER_INLINE {
