@@ -116,6 +116,7 @@ int run(const Options& o) {
                                  c.tied_embeddings ? ", embeddings tied" : ""));
   line("scheme", artifact->scheme());
   std::vector<std::string> types;
+  types.reserve(by_type.size());
   for (const auto& [name, entry] : by_type) {
     types.push_back(fmt::format("{} x {} ({})", entry.first, name, bytes_text(entry.second)));
   }

@@ -271,7 +271,7 @@ std::shared_ptr<const Checkpoint> Checkpoint::open_directory(const std::string& 
   }
   auto checkpoint = std::make_shared<MappedCheckpoint>();
   for (const auto& [shard, names] : shards) {
-    std::vector<std::string> present = checkpoint->add(directory + "/" + shard);
+    std::vector<std::string> present = checkpoint->add(fmt::format("{}/{}", directory, shard));
     std::sort(present.begin(), present.end());
     for (const std::string& name : names) {
       if (!std::binary_search(present.begin(), present.end(), name)) {

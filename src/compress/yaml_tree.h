@@ -11,7 +11,7 @@
 
 namespace sinter {
 
-inline constexpr size_t kMaxYamlBytes = 256 * 1024;
+inline constexpr size_t kMaxYamlBytes = size_t{256} * 1024;
 inline constexpr size_t kMaxYamlDepth = 32;
 
 struct YamlNode {

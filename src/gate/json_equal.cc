@@ -38,7 +38,7 @@ std::string difference(const Json& a, const Json& b, const std::string& path) {
       const auto it = b.find(key);
       if (it == b.end())
         return fmt::format("{}/{}: expected {}, found nothing", path, key, brief(value));
-      if (auto d = difference(value, *it, path + "/" + key); !d.empty()) return d;
+      if (auto d = difference(value, *it, fmt::format("{}/{}", path, key)); !d.empty()) return d;
     }
     for (const auto& [key, value] : b.items()) {
       if (!a.contains(key)) {

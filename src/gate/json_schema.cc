@@ -213,7 +213,7 @@ void JsonSchema::read(const Json& schema, const std::string& path, int depth) {
            "with another (docs/gate.md lists them)",
            where_, at(path), key);
     }
-    const std::string here = path + "/" + key;
+    const std::string here = fmt::format("{}/{}", path, key);
     if (!fits(value, known->holds) || (key == "enum" && !value.is_array()) ||
         (key == "multipleOf" && value.get<double>() <= 0)) {
       fail(Fault::bad_input, "schema-syntax", "{}: {}: found a value that the keyword cannot have",
@@ -222,7 +222,8 @@ void JsonSchema::read(const Json& schema, const std::string& path, int depth) {
     if (known->holds == Holds::schema) {
       read(value, here, depth + 1);
     } else if (known->holds == Holds::schemas || known->holds == Holds::named_schemas) {
-      for (const auto& [name, inner] : value.items()) read(inner, here + "/" + name, depth + 1);
+      for (const auto& [name, inner] : value.items())
+        read(inner, fmt::format("{}/{}", here, name), depth + 1);
     }
     if (key == "$ref") resolve(value.get<std::string>());
     if (key == "pattern") {
@@ -363,7 +364,7 @@ std::string JsonSchema::judge_object(const Json& schema, const Json& value, cons
   const Json* by_pattern = find(schema, "patternProperties");
   const Json* rest = find(schema, "additionalProperties");
   for (const auto& [name, inner] : value.items()) {
-    const std::string here = path + "/" + name;
+    const std::string here = fmt::format("{}/{}", path, name);
     bool known = false;
     if (properties != nullptr) {
       if (const auto it = properties->find(name); it != properties->end()) {

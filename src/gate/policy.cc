@@ -47,7 +47,7 @@ class Reader {
         wrong(where_, entry.first, "policy-key",
               fmt::format("{}: the key \"{}\" occurs twice", path, key));
       }
-      known->second(entry.second, path + "/" + key);
+      known->second(entry.second, fmt::format("{}/{}", path, key));
     }
   }
 

@@ -184,7 +184,7 @@ enum class PrependScheme { kAlways, kFirst, kNever };
 class Metaspace : public PreTokenizer {
  public:
   Metaspace(std::string mark, PrependScheme scheme, bool cuts)
-      : mark_(mark), marks_(Pattern::literal(mark)), scheme_(scheme), cuts_(cuts) {}
+      : mark_(std::move(mark)), marks_(Pattern::literal(mark_)), scheme_(scheme), cuts_(cuts) {}
   bool asks_for_start() const { return scheme_ == PrependScheme::kFirst; }
   void split(const Piece& piece, Pieces& out) const override {
     std::string text;

@@ -43,25 +43,25 @@ uint64_t hash_text(std::string_view text) {
 
 uint64_t hash_number(uint64_t number) { return mix(mix(number ^ seed(), kOdd1) ^ kOdd2, kOdd1); }
 
-size_t Vocabulary::slot_of(std::string_view spelling_) const {
+size_t Vocabulary::slot_of(std::string_view text) const {
   const size_t mask = slots_.size() - 1;
-  size_t slot = hash_text(spelling_) & mask;
-  while (slots_[slot] >= 0 && spelling(slots_[slot]) != spelling_) slot = (slot + 1) & mask;
+  size_t slot = hash_text(text) & mask;
+  while (slots_[slot] >= 0 && spelling(slots_[slot]) != text) slot = (slot + 1) & mask;
   return slot;
 }
 
-Token Vocabulary::find(std::string_view spelling_) const {
-  return slots_.empty() ? -1 : slots_[slot_of(spelling_)];
+Token Vocabulary::find(std::string_view text) const {
+  return slots_.empty() ? -1 : slots_[slot_of(text)];
 }
 
-bool Vocabulary::add(std::string_view spelling_, Token id) {
+bool Vocabulary::add(std::string_view text, Token id) {
   if (has(id)) return false;
   if (2 * (used_ + 1) > slots_.size()) grow();
-  const size_t slot = slot_of(spelling_);
+  const size_t slot = slot_of(text);
   if (slots_[slot] >= 0) return false;
   if (at(id) >= entries_.size()) entries_.resize(at(id) + 1);
-  entries_[at(id)] = {text_.size(), static_cast<uint32_t>(spelling_.size()), true};
-  text_ += spelling_;
+  entries_[at(id)] = {text_.size(), static_cast<uint32_t>(text.size()), true};
+  text_ += text;
   slots_[slot] = id;
   ++used_;
   return true;

@@ -135,8 +135,8 @@ RopeConfig read_rope(const JsonFields& json, int32_t head_dim, int32_t max_token
     }
   } else if (type != "default") {
     fail(Fault::unsupported, "config-unsupported",
-         "{}: rope_type: expected default, linear, llama3, yarn or divisors, found {}", scaling.where(),
-         type);
+         "{}: rope_type: expected default, linear, llama3, yarn or divisors, found {}",
+         scaling.where(), type);
   }
   return rope;
 }
@@ -208,9 +208,9 @@ int64_t ModelConfig::parameters() const {
   const int64_t q_dim = int64_t{n_heads} * head_dim;
   const int64_t kv_dim = int64_t{n_kv_heads} * head_dim;
   const int64_t layer = d_model * (2 * q_dim + 2 * kv_dim) + int64_t{3} * d_model * d_ff +
-                        2 * d_model + (qk_norm ? 2 * head_dim : 0) + (sub_norm ? q_dim + d_ff : 0) +
-                        (qkv_bias ? q_dim + 2 * kv_dim : 0) + (o_bias ? d_model : 0) +
-                        (mlp_bias ? 2 * d_ff + d_model : 0);
+                        int64_t{2} * d_model + (qk_norm ? 2 * head_dim : 0) +
+                        (sub_norm ? q_dim + d_ff : 0) + (qkv_bias ? q_dim + 2 * kv_dim : 0) +
+                        (o_bias ? d_model : 0) + (mlp_bias ? 2 * d_ff + d_model : 0);
   return n_layers * layer + d_model + int64_t{vocab} * d_model * (tied_embeddings ? 1 : 2);
 }
 

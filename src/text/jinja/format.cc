@@ -246,7 +246,7 @@ class PercentFormatter {
     convert(next_argument(), spec);
   }
 
-  void convert(const Value& value, Spec spec) {
+  void convert(const Value& value, const Spec& spec) {
     if (std::string_view("sra").find(spec.type) != std::string_view::npos) {
       std::string text;
       if (markup_) {
@@ -530,7 +530,7 @@ std::string format_fields(std::string_view format, const FieldLookUp& look_up, i
       if (*automatic < 0) {
         raise_value("cannot switch from manual field specification to automatic field numbering");
       }
-      name = std::to_string((*automatic)++) + name;
+      name.insert(0, std::to_string((*automatic)++));
     } else if (manual) {
       if (*automatic > 0) {
         raise_value("cannot switch from automatic field numbering to manual field specification");

@@ -317,6 +317,8 @@ Value Runtime::call(const Value& callee, Arguments arguments) {
   return callee.pointer()->call(this, std::move(arguments));
 }
 
+// The signature is the overrides.
+// NOLINTNEXTLINE(performance-unnecessary-value-param)
 Value Object::call(Runtime*, Arguments) {
   raise_type(fmt::format("'{}' object is not callable", type_name()));
 }

@@ -92,8 +92,9 @@ void sort_by_key(std::vector<std::pair<Value, Value>>* keyed, bool reverse, Mete
   });
 }
 
-Value listed(Runtime* runtime, std::vector<std::pair<Value, Value>> keyed) {
+Value listed(Runtime* runtime, std::vector<std::pair<Value, Value>>&& keyed) {
   std::vector<Value> out;
+  out.reserve(keyed.size());
   for (auto& [key, value] : keyed) out.push_back(std::move(value));
   return Value::list(runtime->meter(), std::move(out));
 }
@@ -364,6 +365,7 @@ Value filter_sort(Runtime* runtime, const Value& value, const Arguments& argumen
   std::vector<std::pair<Value, Value>> keyed;
   for (Value& item : to_vector(value, runtime->meter())) {
     std::vector<Value> keys;
+    keys.reserve(paths.size());
     for (const Path& path : paths) {
       keys.push_back(exact ? path(item) : lower_case(runtime, path(item)));
     }
@@ -424,8 +426,8 @@ Value filter_groupby(Runtime* runtime, const Value& value, const Arguments& argu
 
 Value filter_batch(Runtime* runtime, const Value& value, const Arguments& arguments) {
   const Parameters given("batch", arguments, {"linecount", "fill_with"}, 1);
-  const Value size = given[0];
-  const Value fill = given[1];
+  const Value& size = given[0];
+  const Value& fill = given[1];
   return lazily(runtime, depth_of(value, arguments) + 1, [=] {
     std::vector<Value> out;
     std::vector<Value> row;
@@ -454,8 +456,8 @@ Value filter_batch(Runtime* runtime, const Value& value, const Arguments& argume
 
 Value filter_slice(Runtime* runtime, const Value& value, const Arguments& arguments) {
   const Parameters given("slice", arguments, {"slices", "fill_with"}, 1);
-  const Value fill = given[1];
-  const Value wanted = given[0];
+  const Value& fill = given[1];
+  const Value& wanted = given[0];
   return lazily(runtime, depth_of(value, arguments) + 1, [=] {
     std::vector<Value> items = to_vector(value, runtime->meter());
     if (!wanted.is_integral()) raise_type("the number of slices must be an integer");
