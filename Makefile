@@ -3,7 +3,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 
-.PHONY: all setup build install demo test sanitize tidy format clean
+.PHONY: all setup build install demo test bench sanitize tidy format clean
 
 all: build
 
@@ -30,6 +30,11 @@ test: setup
 	@ninja -C $(BUILD) -j $(JOBS)
 	@python3 tools/run_tests.py $(BUILD)
 
+# Speed beside llama.cpp and ik_llama.cpp, where SINTER_PEER_LLAMA and SINTER_PEER_IK name the folders of
+# their programs; writes the table in docs/performance.md.
+bench: build
+	@python3 bench/peers/peers.py --sinter $(BUILD)/sinter --work $(BUILD)/bench-peers --document docs/performance.md $(BENCH_FLAGS)
+
 # The unit tests again under address+undefined and thread sanitizers (build-asan, build-tsan).
 sanitize: setup
 	@cmake -S . -B $(BUILD)-asan -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DSINTER_SANITIZE=address,undefined --log-level=WARNING
@@ -43,7 +48,7 @@ tidy: setup
 	@tools/tidy.sh $(BUILD)
 
 format:
-	@git ls-files 'src/*.cc' 'src/*.h' 'tests/*.cc' 'bench/*.cc' | xargs clang-format -i
+	@git ls-files 'src/*.cc' 'src/*.h' 'tests/*.cc' | xargs clang-format -i
 
 clean:
 	@rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan demo-out

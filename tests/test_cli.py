@@ -9,7 +9,7 @@ from conftest import ROOT
 
 PEBBLE = "models/pebble"
 COMMANDS = ["inspect", "run", "compress", "gate", "judge", "perplexity", "tokenize", "detokenize",
-            "template", "doctor"]
+            "template", "doctor", "bench", "synth"]
 
 
 def test_help_lists_and_explains_every_command(sinter):

@@ -154,7 +154,8 @@ BenchReport bench_model(const BenchOptions& o) {
     report.limits.push_back(measure_limits(*meter, report.weight_bytes));
   }
   if (!report.limits.empty()) {
-    report.peak_name = bounding_rate(report.limits.front().rates, report.activations);
+    report.peak_name =
+        bounding_rate(report.limits.front().rates, report.activations, report.backend);
   }
   for (const CaseFigures& c : report.cases) {
     for (const Sample& s : c.samples) report.under_load = report.under_load || s.busy;

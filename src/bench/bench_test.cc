@@ -166,10 +166,11 @@ TEST(Report, JsonSchemaIsStable) {
 TEST(Report, BoundIsTheFastestRateOfTheArithmetic) {
   const std::vector<PeakRate> rates = {
       {"f32", 1}, {"int8", 4}, {"bf16", 2}, {"amx-int8", 30}, {"amx-bf16", 15}};
-  EXPECT_EQ(bounding_rate(rates, "exact"), "f32");
-  EXPECT_EQ(bounding_rate(rates, "int8"), "amx-int8");
-  EXPECT_EQ(bounding_rate(std::span(rates).first(1), "int8"), "f32");
-  EXPECT_EQ(bounding_rate({}, "int8"), "");
+  EXPECT_EQ(bounding_rate(rates, "exact", "cpu/amx"), "f32");
+  EXPECT_EQ(bounding_rate(rates, "int8", "cpu/amx"), "amx-int8");
+  EXPECT_EQ(bounding_rate(rates, "int8", "cpu/avx512vnni"), "int8");
+  EXPECT_EQ(bounding_rate(std::span(rates).first(1), "int8", "cpu/avx512"), "f32");
+  EXPECT_EQ(bounding_rate({}, "int8", "cpu/amx"), "");
 }
 
 Json round_of(double tokens_per_s) {

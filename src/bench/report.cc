@@ -111,12 +111,16 @@ Spread spread_of(std::vector<double> values) {
   return {median(values), *low, *high};
 }
 
-std::string bounding_rate(std::span<const PeakRate> rates, const std::string& activations) {
+std::string bounding_rate(std::span<const PeakRate> rates, const std::string& activations,
+                          const std::string& backend) {
+  constexpr std::string_view kTiles = "amx";
   const bool integer = activations != "exact";
+  const bool has_tiles = backend.find(kTiles) != std::string::npos;
   const PeakRate* best = nullptr;
   for (const PeakRate& r : rates) {
     const bool fits = integer ? r.name.ends_with("int8") : r.name == "f32";
-    if (fits && (best == nullptr || r.ops_per_s > best->ops_per_s)) best = &r;
+    if (!fits || (r.name.starts_with(kTiles) && !has_tiles)) continue;
+    if (best == nullptr || r.ops_per_s > best->ops_per_s) best = &r;
   }
   if (best == nullptr && !rates.empty()) best = &rates.front();
   return best == nullptr ? "" : best->name;

@@ -53,9 +53,10 @@ struct BenchReport {
   std::vector<SkippedCase> skipped;
 };
 
-// The rate that bounds linears with these activations ("exact", "int8"): the fastest integer one,
-// or f32. "" if there is none.
-std::string bounding_rate(std::span<const PeakRate> rates, const std::string& activations);
+// The rate that bounds linears with these activations ("exact", "int8") on this backend: f32, or
+// the fastest integer one, tiles only where the backend uses them. "" if there is none.
+std::string bounding_rate(std::span<const PeakRate> rates, const std::string& activations,
+                          const std::string& backend);
 
 // The columns of a case; shares are 0 where limits were not measured.
 struct CaseRow {

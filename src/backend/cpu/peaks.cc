@@ -16,23 +16,27 @@ namespace {
 using cpu::PeakArithmetic;
 using cpu::PeakKernels;
 
-// The one list of instruction sets, best first.
-constexpr const PeakKernels* kAllPeaks[] = {
+// The one list: an instruction set, by what its name begins with, and the loops that show what a
+// CPU can do with it. Best first.
+struct IsaPeaks {
+  std::string_view isa;
+  const PeakKernels* kernels;
+};
+constexpr IsaPeaks kAllPeaks[] = {
 #ifdef SINTER_X86
-    &cpu::kAvx512Peaks,
-    &cpu::kAvx2Peaks,
+    {"amx", &cpu::kAvx512Peaks},
+    {"avx512", &cpu::kAvx512Peaks},
+    {"avx2", &cpu::kAvx2Peaks},
 #endif
-    &cpu::kRefPeaks,
+    {"ref", &cpu::kRefPeaks},
 };
 
 const PeakKernels& choose_peaks(const std::string& isa) {
-  // "avx512vnni" and "amx" are AVX-512 and the CPU's own extras, which are measured with it.
-  const std::string base = isa == "amx" || isa == "avx512vnni" ? "avx512" : isa;
-  for (const PeakKernels* k : kAllPeaks) {
-    if ((isa.empty() || base == k->isa) && k->supported()) return *k;
+  for (const IsaPeaks& p : kAllPeaks) {
+    if ((isa.empty() || isa.starts_with(p.isa)) && p.kernels->supported()) return *p.kernels;
   }
   fail(Fault::bad_input, "isa-unsupported",
-       "--isa {}: expected ref, avx2, avx512, avx512vnni or amx, and a CPU that has it", isa);
+       "--isa {}: expected one of amx, avx512, avx2, ref, and a CPU that has it", isa);
 }
 
 template <typename F>
