@@ -35,6 +35,7 @@ class ThreadPool {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::atomic<uint64_t> generation_{0};
+  std::atomic<int> sleepers_{0};
   std::atomic<int> busy_{0};
   std::atomic<bool> stop_{false};
   const std::function<void(int64_t, int64_t)>* body_ = nullptr;
