@@ -11,7 +11,8 @@ Made-up weights of one shape (`sinter synth`) are written once to --work as GGUF
 and 8-bit checkpoints. In every round each participant of a class (4-bit, 8-bit, 16-bit) runs once, in an
 order that turns by one each round; so what the machine does in the meantime, it does to all. A ratio is
 the geometric mean over rounds of (Sinter's figure / theirs in the same round), with a 95 % bootstrap
-interval. Sinter refuses to measure on a busy machine unless --allow-load is given, which marks the table.
+interval. A figure that other programs disturbed is taken again; on a busy machine this one gives up, unless
+--allow-load is given, which marks the table.
 """
 
 import argparse
@@ -20,9 +21,11 @@ import json
 import math
 import os
 import random
+import resource
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 BEGIN, END = "<!-- peers:begin -->", "<!-- peers:end -->"
@@ -30,6 +33,7 @@ CASES = ["decode", "prefill:512", "batch:16"]
 TITLES = {"decode": "decode", "prefill:512": "prefill 512", "batch:16": "16 sequences"}
 TOKENS = 64  # that each decoding sequence takes
 CONFIDENCE, RESAMPLES = 0.95, 10000
+MAX_OTHERS = 0.1  # cores that other programs may use while a figure is taken
 
 # The files: name -> arguments of `sinter synth`. FILE.gguf or a directory.
 FILES = {
@@ -73,14 +77,33 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def run(command):
-    """Standard output of a program; ends this one if it fails."""
+def run(command, with_errors=False):
+    """Standard output of a program (and standard error, if asked for); ends this one if it fails."""
     result = subprocess.run([str(word) for word in command], capture_output=True, text=True,
                             errors="replace")
     if result.returncode != 0:
         sys.exit(f"peers.py: {' '.join(map(str, command))}\n  ended with {result.returncode}:\n"
                  + (result.stdout + result.stderr)[-2000:])
-    return result.stdout
+    return result.stdout + (result.stderr if with_errors else "")
+
+
+class Company:
+    """How many cores other programs kept busy since it was made: all CPU time less ours and our children's."""
+
+    def __init__(self):
+        self.start = self.clocks()
+
+    @staticmethod
+    def clocks():
+        fields = [int(x) for x in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+        busy = (sum(fields) - fields[3] - fields[4]) / os.sysconf("SC_CLK_TCK")
+        own = sum(u.ru_utime + u.ru_stime for u in (resource.getrusage(resource.RUSAGE_SELF),
+                                                    resource.getrusage(resource.RUSAGE_CHILDREN)))
+        return time.monotonic(), busy, own
+
+    def cores(self):
+        wall, busy, own = (b - a for a, b in zip(self.start, self.clocks()))
+        return max(0.0, (busy - own) / wall)
 
 
 class Participant:
@@ -100,10 +123,24 @@ class Participant:
         return f"{name}: {words}{extra}"
 
     def measure(self, limits):
-        """One round: {case: tokens per second}. `limits` receives Sinter's document once a round."""
-        figures = self.measure_sinter(limits) if self.who == "sinter" else self.measure_peer()
+        """One round: {case: tokens per second}. `limits` receives Sinter's document once a round. What others
+        disturbed is measured again, three times at most."""
+        for attempt in range(1, 4):
+            company, seen = Company(), []
+            figures = self.measure_sinter(seen if limits is not None else None) \
+                if self.who == "sinter" else self.measure_peer()
+            others = company.cores()
+            if others <= MAX_OTHERS or self.options.allow_load:
+                break
+            say(f"  others kept {others:.2f} cores busy (attempt {attempt} of 3)")
+            if attempt == 3:
+                sys.exit("peers.py: this machine is busy, so figures would mislead; wait, or pass "
+                         "--allow-load, which marks the table")
+        self.options.under_load = self.options.under_load or others > MAX_OTHERS
         for case in CASES:
             self.rounds[case].append(figures[case])
+        if limits is not None:
+            limits.extend(seen)
 
     def measure_sinter(self, limits):
         o = self.options
@@ -126,20 +163,25 @@ class Participant:
         figures = {}
         for entry in entries:
             figures["decode" if entry["n_gen"] else "prefill:512"] = entry["avg_ts"]
-        batched = ["-rtr"] if self.extra else []
-        table = run([programs / "llama-batched-bench", "-m", self.path, "-t", o.threads, "-c", 16 * 128,
-                     "-b", 2048, "-ub", 512, "-npp", 1, "-ntg", TOKENS, "-npl", 16, *batched])
-        figures["batch:16"] = batched_rate(table)
+        batched = [programs / "llama-batched-bench", "-m", self.path, "-t", o.threads, "-c", 16 * 128, "-b",
+                   2048, "-ub", 512, "-npp", 1, "-ntg", TOKENS, "-npl", 16,
+                   *(["-rtr"] if self.extra else [])]
+        # Now and then llama.cpp's ends before its logging thread has printed the row.
+        rate = next((rate for rate in (batched_rate(run(batched, True)) for _ in range(5)) if rate), None)
+        if rate is None:
+            sys.exit(f"peers.py: {' '.join(map(str, batched))}\n  printed no table, five times")
+        figures["batch:16"] = rate
         return figures
 
 
 def batched_rate(table):
-    """Tokens per second of decoding, from llama-batched-bench's only row: its column S_TG t/s."""
+    """Tokens per second of decoding, from llama-batched-bench's only row: its column S_TG t/s. None if
+    there is no such row."""
     rows = [[cell.strip() for cell in line.strip().strip("|").split("|")]
             for line in table.splitlines() if line.strip().startswith("|")]
     header = next((row for row in rows if "S_TG t/s" in row), None)
-    if header is None or len(rows[-1]) != len(header):
-        sys.exit(f"peers.py: llama-batched-bench printed no table:\n{table[-1000:]}")
+    if header is None or len(rows[-1]) != len(header) or not rows[-1][0].isdigit():
+        return None
     return float(rows[-1][header.index("S_TG t/s")])
 
 
