@@ -1,4 +1,4 @@
-"""Perplexity of the bundled model in every format, against a float64 forward pass over weights that
+"""Perplexity of two real models in every format, against a float64 forward pass over weights that
 other code dequantised: the gguf package, and a few lines of numpy for compressed-tensors' layout."""
 
 import json
@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 from gguf.quants import dequantize
 
-from conftest import ROOT, SINTER
+from conftest import ROOT, SHARED, SINTER
 
-PEBBLE = ROOT / "models/pebble"
-CONFIG = json.loads((PEBBLE / "config.json").read_text())
+MODELS = {"pebble": ROOT / "models/pebble", "tinystories": SHARED / "weights/tinystories-656k"}
 TEXT = "Alice has 348 apples and buys 275 more. How many has she? {\"name\": \"Bo\", \"age\": 41}\n" * 3
 
 
@@ -23,7 +22,8 @@ def floats(data, entry):
         wide = np.frombuffer(raw, np.uint16).astype(np.uint32) << 16
         return wide.view(np.float32).astype(np.float64).reshape(entry["shape"])
     kinds = {"F32": np.float32, "F16": np.float16, "I8": np.int8, "I32": np.int32, "I64": np.int64}
-    return np.frombuffer(raw, kinds[entry["dtype"]]).reshape(entry["shape"])
+    values = np.frombuffer(raw, kinds[entry["dtype"]]).reshape(entry["shape"])
+    return values.astype(np.float64) if entry["dtype"].startswith("F") else values
 
 
 def stored(folder):
@@ -34,6 +34,10 @@ def stored(folder):
         header = json.loads(data[8:8 + size])
         header.pop("__metadata__", None)
         tensors |= {name: floats(data[8 + size:], entry) for name, entry in header.items()}
+    # Tied: the one matrix may be stored under either name, or twice.
+    if json.loads((folder / "config.json").read_text())["tie_word_embeddings"]:
+        head = tensors.pop("lm_head.weight", None)
+        tensors.setdefault("model.embed_tokens.weight", head)
     return tensors
 
 
@@ -71,12 +75,13 @@ def dequantised(folder):
     return out
 
 
-def from_gguf(path):
-    heads = {"q_proj": CONFIG["num_attention_heads"], "k_proj": CONFIG["num_key_value_heads"]}
-    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, CONFIG["num_hidden_layers"])
+def from_gguf(path, source):
+    config = config_of(source)
+    heads = {"q_proj": config["num_attention_heads"], "k_proj": config["num_key_value_heads"]}
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, config["num_hidden_layers"])
     tensors = {t.name: t for t in gguf.GGUFReader(path).tensors}
     out = {}
-    for name in stored(PEBBLE):
+    for name in stored(source):
         t = tensors[names.get_name(name, try_suffixes=(".weight",))]
         w = np.asarray(dequantize(t.data, t.tensor_type), np.float64)
         for part, n in heads.items():
@@ -86,22 +91,28 @@ def from_gguf(path):
     return out
 
 
-def nll(weights, tokens):
+def config_of(folder):
+    config = json.loads((folder / "config.json").read_text())
+    config.setdefault("head_dim", config["hidden_size"] // config["num_attention_heads"])
+    return config
+
+
+def nll(weights, tokens, config):
     """Mean negative log-likelihood: a Llama in float64, from its definition."""
-    heads, kv_heads, dim = (CONFIG[k] for k in ("num_attention_heads", "num_key_value_heads", "head_dim"))
+    heads, kv_heads, dim = (config[k] for k in ("num_attention_heads", "num_key_value_heads", "head_dim"))
     n = len(tokens)
-    angles = np.outer(np.arange(n), CONFIG["rope_theta"] ** (-np.arange(0, dim, 2) / dim))
+    angles = np.outer(np.arange(n), config["rope_theta"] ** (-np.arange(0, dim, 2) / dim))
     cos, sin = np.cos(angles)[:, None], np.sin(angles)[:, None]
 
     def norm(x, gain):
-        return x / np.sqrt((x * x).mean(-1, keepdims=True) + CONFIG["rms_norm_eps"]) * gain
+        return x / np.sqrt((x * x).mean(-1, keepdims=True) + config["rms_norm_eps"]) * gain
 
     def rotate(x):
         a, b = x[..., :dim // 2], x[..., dim // 2:]
         return np.concatenate([a * cos - b * sin, b * cos + a * sin], -1)
 
     x = weights["model.embed_tokens.weight"][tokens]
-    for i in range(CONFIG["num_hidden_layers"]):
+    for i in range(config["num_hidden_layers"]):
         w = {k.removeprefix(f"model.layers.{i}."): v for k, v in weights.items()
              if k.startswith(f"model.layers.{i}.")}
         h = norm(x, w["input_layernorm.weight"])
@@ -117,7 +128,8 @@ def nll(weights, tokens):
         h = norm(x, w["post_attention_layernorm.weight"])
         gate = h @ w["mlp.gate_proj.weight"].T
         x = x + (gate / (1 + np.exp(-gate)) * (h @ w["mlp.up_proj.weight"].T)) @ w["mlp.down_proj.weight"].T
-    logits = norm(x, weights["model.norm.weight"])[:-1] @ weights["model.embed_tokens.weight"].T
+    head = weights.get("lm_head.weight", weights["model.embed_tokens.weight"])
+    logits = norm(x, weights["model.norm.weight"])[:-1] @ head.T
     top = logits.max(-1, keepdims=True)
     log_z = np.log(np.exp(logits - top).sum(-1)) + top[:, 0]
     return (log_z - logits[np.arange(n - 1), tokens[1:]]).mean()
@@ -130,39 +142,43 @@ def text(tmp_path_factory):
     return path
 
 
-def check(model, weights, text, *flags):
-    tokens = [int(t) for t in subprocess.run([SINTER, "tokenize", PEBBLE, text], capture_output=True,
+@pytest.fixture(params=MODELS)
+def source(request):
+    folder = MODELS[request.param]
+    if not folder.exists():
+        pytest.skip(f"not here: {folder}")
+    return folder
+
+
+def check(model, weights, source, text, *flags):
+    tokens = [int(t) for t in subprocess.run([SINTER, "tokenize", source, text], capture_output=True,
                                              text=True, check=True).stdout.split()]
     result = subprocess.run([SINTER, "--progress", "none", "perplexity", model, text, "--json",
                              "--require-kernel", *flags], capture_output=True, text=True, check=True)
     ours = json.loads(result.stdout)["nll_per_token"]
-    assert ours == pytest.approx(nll(weights, tokens), rel=2e-5)
-
-
-def test_bf16(text):
-    check(PEBBLE, stored(PEBBLE), text)
+    assert ours == pytest.approx(nll(weights, tokens, config_of(source)), rel=2e-5)
 
 
 @pytest.mark.parametrize("isa", ["ref", "avx2", "avx512", "avx512vnni", "amx"])
-def test_instruction_sets(text, isa):
-    probe = subprocess.run([SINTER, "perplexity", PEBBLE, text, "--isa", isa], capture_output=True)
+def test_dense(source, text, isa):
+    probe = subprocess.run([SINTER, "perplexity", source, text, "--isa", isa], capture_output=True)
     if b"cannot run it" in probe.stderr:
         pytest.skip(f"this CPU cannot run {isa}")
-    check(PEBBLE, stored(PEBBLE), text, "--isa", isa)
+    check(source, stored(source), source, text, "--isa", isa)
 
 
 @pytest.mark.parametrize("recipe", ["int8", "int4", "int3", "int2", "mixed"])
-def test_integer_formats(text, tmp_path, recipe):
+def test_integer_formats(source, text, tmp_path, recipe):
     out = tmp_path / recipe
-    subprocess.run([SINTER, "--progress", "none", "compress", PEBBLE, "-r", ROOT / f"recipes/{recipe}.yaml",
+    subprocess.run([SINTER, "--progress", "none", "compress", source, "-r", ROOT / f"recipes/{recipe}.yaml",
                     "-o", out], check=True, capture_output=True)
-    check(out, dequantised(out), text)
+    check(out, dequantised(out), source, text)
 
 
 @pytest.mark.parametrize("kind", ["f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "q5_0", "q4_k", "q5_k",
                                   "q6_k", "iq4_nl", "iq4_xs"])
-def test_gguf_formats(text, tmp_path, kind):
+def test_gguf_formats(source, text, tmp_path, kind):
     out = tmp_path / f"{kind}.gguf"
-    subprocess.run([SINTER, "--progress", "none", "convert", PEBBLE, "-o", out, "--type", kind], check=True,
+    subprocess.run([SINTER, "--progress", "none", "convert", source, "-o", out, "--type", kind], check=True,
                    capture_output=True)
-    check(out, from_gguf(out), text)
+    check(out, from_gguf(out, source), source, text)
