@@ -409,6 +409,24 @@ inline void unpack_unit(const uint8_t* unit, const Lookup& l, uint8_t* out) {
   }
 }
 
+// The packed codes that come next, asked for while others are multiplied: a share at each of
+// `parts` occasions, since a core has few requests under way at a time.
+template <int P>
+struct Next {
+  const uint8_t* codes[P];
+  int64_t bytes;  // of each panel
+  int64_t parts;
+  int64_t part = 0;
+
+  void prefetch() {
+    const int64_t from = bytes * part / parts, to = bytes * (part + 1) / parts;
+    ++part;
+    for (int64_t at = from - from % 64; at < to; at += 64) {
+      repeat<P>([&](auto p) SINTER_INLINE { __builtin_prefetch(codes[p] + at, 0, 2); });
+    }
+  }
+};
+
 // One tile's totals over a chunk; they live in `totals` ([n][P][16]) between chunks.
 template <typename Mode, typename Plain, int P, int N>
 void tile(const PanelJob& job, const Lookup& l, int64_t panel, int64_t first, int64_t begin,
@@ -431,10 +449,12 @@ void tile(const PanelJob& job, const Lookup& l, int64_t panel, int64_t first, in
 
 template <typename Mode, typename Plain, int P>
 void tiles(const PanelJob& job, const Lookup& l, int64_t panel, int64_t begin, int64_t end,
-           const uint8_t* const (&codes)[P], float* totals) {
+           const uint8_t* const (&codes)[P], Next<P>& next, float* totals) {
+  next.parts = job.n / Lanes::kTiles.widest + (job.n % Lanes::kTiles.widest + 3) / 4 + 2;
   constexpr int T = Lanes::kTiles.widest;
   for (int64_t m = 0; m < job.n;) {
     const int64_t width = tile_width(Lanes::kTiles, job.n, m);
+    if (next.part < next.parts) next.prefetch();
     if (width == T) {
       tile<Mode, Plain, P, T>(job, l, panel, m, begin, end, codes, totals);
     } else if constexpr (T > 1) {
@@ -448,8 +468,9 @@ void tiles(const PanelJob& job, const Lookup& l, int64_t panel, int64_t begin, i
 #ifdef SINTER_MATRIX
 // The same totals by matrix instructions: integers first, then the same scaling in the same order.
 inline void matrix_tiles(const PanelJob& job, int64_t panel, int64_t begin, int64_t end,
-                         const uint8_t* const (&codes)[2], float* totals) {
+                         const uint8_t* const (&codes)[2], Next<2>& next, float* totals) {
   const Panels& w = *job.weight;
+  next.parts = (end - begin) * ((job.n + 31) / 32);
   // The last block may be short: a step divides it too.
   const int64_t step = job.block % 64 == 0 && w.columns % 64 == 0 ? 64
                        : job.block % 32 == 0                      ? 32
@@ -464,6 +485,7 @@ inline void matrix_tiles(const PanelJob& job, int64_t panel, int64_t begin, int6
     const int64_t at = (column - begin * job.block) * 16;
     const uint8_t* const from[2] = {codes[0] + at, codes[1] + at};
     for (int64_t m = 0; m < job.n; m += 32) {
+      next.prefetch();
       matrix.multiply(from, job.codes + m * w.columns + column, w.columns, job.n - m > 16, columns,
                       step, sums);
       const int64_t n = job.n - m < 32 ? job.n - m : 32;
@@ -507,23 +529,20 @@ void unpacked(const PanelJob& job, const Lookup& l, int64_t panel) {
   for (int64_t column = 0; column < w.columns; column += chunk) {
     const int64_t last = column + chunk < w.columns ? column + chunk : w.columns;
     const uint8_t* codes[P];
+    Next<P> next;
+    next.bytes = chunk / kUnitColumns * Codes::kUnitBytes;
     repeat<P>([&](auto p) SINTER_INLINE {
       const uint8_t* unit =
           w.codes + (panel + p) * w.panel_bytes + column / kUnitColumns * Codes::kUnitBytes;
       codes[p] = unit;
+      next.codes[p] =
+          last < w.columns ? unit + next.bytes : w.codes + (panel + P + p) * w.panel_bytes;
       if constexpr (!kIsPlain) {
-        // While this chunk is multiplied, the next one comes from memory.
-        const uint8_t* next = last < w.columns ? unit + chunk / kUnitColumns * Codes::kUnitBytes
-                                               : w.codes + (panel + P + p) * w.panel_bytes;
         uint8_t* out = job.scratch + p * tile_bytes;
         codes[p] = out;
         for (int64_t c = column; c < last; c += kUnitColumns) {
-          for (int64_t line = 0; line < Codes::kUnitBytes; line += 64) {
-            __builtin_prefetch(next + line, 0, 2);
-          }
           unpack_unit<Unpack, Codes>(unit, l, out);
           unit += Codes::kUnitBytes;
-          next += Codes::kUnitBytes;
           out += kUnitColumns * Unpack::kColumnBytes;
         }
       }
@@ -531,11 +550,11 @@ void unpacked(const PanelJob& job, const Lookup& l, int64_t panel) {
     const int64_t end = last == w.columns ? job.n_blocks : last / job.block;
 #ifdef SINTER_MATRIX
     if constexpr (sizeof(typename Mode::Input) == 1) {
-      matrix_tiles(job, panel, column / job.block, end, codes, totals);
+      matrix_tiles(job, panel, column / job.block, end, codes, next, totals);
       continue;
     }
 #endif
-    tiles<Mode, Plain, P>(job, l, panel, column / job.block, end, codes, totals);
+    tiles<Mode, Plain, P>(job, l, panel, column / job.block, end, codes, next, totals);
   }
 }
 
