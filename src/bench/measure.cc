@@ -11,7 +11,7 @@
 namespace sinter {
 namespace {
 
-constexpr int64_t kSeedTokens = 8 * kPageTokens;  // of a context that go through the model
+constexpr int64_t kSeedTokens = int64_t{8} * kPageTokens;  // of a context that go through the model
 
 Token token_at(const ModelConfig& c, uint64_t sequence, int64_t position) {
   const uint64_t bits = random_bits(1, sequence, static_cast<uint64_t>(position));

@@ -1,5 +1,7 @@
 #include "bench/report.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "gate/statistics.h"

@@ -6,7 +6,7 @@
 namespace sinter::cpu {
 namespace {
 
-constexpr int kChains = 10;
+constexpr int64_t kChains = 10;
 
 bool supported() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 bool always() { return true; }
@@ -15,7 +15,7 @@ uint64_t read(const uint8_t* at, int64_t n) {
   __m256i sum[8];
   for (__m256i& s : sum) s = _mm256_setzero_si256();
   for (int64_t i = 0; i < n; i += 256) {
-    for (int j = 0; j < 8; ++j) {
+    for (int64_t j = 0; j < 8; ++j) {
       const auto* block = reinterpret_cast<const __m256i*>(at + i + 32 * j);
       sum[j] = _mm256_add_epi64(sum[j], _mm256_load_si256(block));
     }
@@ -30,11 +30,11 @@ uint64_t read(const uint8_t* at, int64_t n) {
 float run_f32(int64_t rounds) {
   const __m256 a = _mm256_set1_ps(0.999f), b = _mm256_set1_ps(0.001f);
   __m256 x[kChains];
-  for (int c = 0; c < kChains; ++c) x[c] = _mm256_set1_ps(static_cast<float>(c));
+  for (int64_t c = 0; c < kChains; ++c) x[c] = _mm256_set1_ps(static_cast<float>(c));
   for (int64_t r = 0; r < rounds; ++r) {
     for (__m256& v : x) v = _mm256_fmadd_ps(v, a, b);
   }
-  for (int c = 1; c < kChains; ++c) x[0] = _mm256_add_ps(x[0], x[c]);
+  for (int64_t c = 1; c < kChains; ++c) x[0] = _mm256_add_ps(x[0], x[c]);
   return _mm256_cvtss_f32(x[0]);
 }
 
@@ -42,17 +42,17 @@ float run_f32(int64_t rounds) {
 float run_int8(int64_t rounds) {
   const __m256i ones = _mm256_set1_epi16(1);
   __m256i x[kChains], w[kChains];
-  for (int c = 0; c < kChains; ++c) {
+  for (int64_t c = 0; c < kChains; ++c) {
     x[c] = _mm256_setzero_si256();
     w[c] = _mm256_set1_epi8(static_cast<char>(c));
   }
   for (int64_t r = 0; r < rounds; ++r) {
-    for (int c = 0; c < kChains; ++c) {
+    for (int64_t c = 0; c < kChains; ++c) {
       const __m256i pairs = _mm256_maddubs_epi16(w[c], _mm256_xor_si256(w[c], x[c]));
       x[c] = _mm256_add_epi32(x[c], _mm256_madd_epi16(pairs, ones));
     }
   }
-  for (int c = 1; c < kChains; ++c) x[0] = _mm256_add_epi32(x[0], x[c]);
+  for (int64_t c = 1; c < kChains; ++c) x[0] = _mm256_add_epi32(x[0], x[c]);
   return static_cast<float>(_mm256_extract_epi32(x[0], 0));
 }
 

@@ -10,7 +10,7 @@
 namespace sinter::cpu {
 namespace {
 
-constexpr int kChains = 12;
+constexpr int64_t kChains = 12;
 
 bool supported() { return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw"); }
 bool always() { return true; }
@@ -19,7 +19,7 @@ uint64_t read(const uint8_t* at, int64_t n) {
   __m512i sum[8];
   for (__m512i& s : sum) s = _mm512_setzero_si512();
   for (int64_t i = 0; i < n; i += 512) {
-    for (int j = 0; j < 8; ++j) {
+    for (int64_t j = 0; j < 8; ++j) {
       sum[j] = _mm512_add_epi64(sum[j], _mm512_load_si512(at + i + 64 * j));
     }
   }
@@ -30,11 +30,11 @@ uint64_t read(const uint8_t* at, int64_t n) {
 float run_f32(int64_t rounds) {
   const __m512 a = _mm512_set1_ps(0.999f), b = _mm512_set1_ps(0.001f);
   __m512 x[kChains];
-  for (int c = 0; c < kChains; ++c) x[c] = _mm512_set1_ps(static_cast<float>(c));
+  for (int64_t c = 0; c < kChains; ++c) x[c] = _mm512_set1_ps(static_cast<float>(c));
   for (int64_t r = 0; r < rounds; ++r) {
     for (__m512& v : x) v = _mm512_fmadd_ps(v, a, b);
   }
-  for (int c = 1; c < kChains; ++c) x[0] = _mm512_add_ps(x[0], x[c]);
+  for (int64_t c = 1; c < kChains; ++c) x[0] = _mm512_add_ps(x[0], x[c]);
   return _mm512_cvtss_f32(x[0]);
 }
 
@@ -43,11 +43,11 @@ bool has_vnni() { return __builtin_cpu_supports("avx512vnni"); }
 __attribute__((target("avx512vnni"))) float run_vnni(int64_t rounds) {
   const __m512i w = _mm512_set1_epi8(3), y = _mm512_set1_epi8(5);
   __m512i x[kChains];
-  for (int c = 0; c < kChains; ++c) x[c] = _mm512_set1_epi32(c);
+  for (int64_t c = 0; c < kChains; ++c) x[c] = _mm512_set1_epi32(static_cast<int>(c));
   for (int64_t r = 0; r < rounds; ++r) {
     for (__m512i& v : x) v = _mm512_dpbusd_epi32(v, w, y);
   }
-  for (int c = 1; c < kChains; ++c) x[0] = _mm512_add_epi32(x[0], x[c]);
+  for (int64_t c = 1; c < kChains; ++c) x[0] = _mm512_add_epi32(x[0], x[c]);
   return static_cast<float>(_mm512_reduce_add_epi32(x[0]));
 }
 
@@ -56,11 +56,11 @@ bool has_bf16() { return __builtin_cpu_supports("avx512bf16"); }
 __attribute__((target("avx512bf16"))) float run_bf16(int64_t rounds) {
   const auto w = reinterpret_cast<__m512bh>(_mm512_set1_epi16(0x3c00));
   __m512 x[kChains];
-  for (int c = 0; c < kChains; ++c) x[c] = _mm512_set1_ps(static_cast<float>(c));
+  for (int64_t c = 0; c < kChains; ++c) x[c] = _mm512_set1_ps(static_cast<float>(c));
   for (int64_t r = 0; r < rounds; ++r) {
     for (__m512& v : x) v = _mm512_dpbf16_ps(v, w, w);
   }
-  for (int c = 1; c < kChains; ++c) x[0] = _mm512_add_ps(x[0], x[c]);
+  for (int64_t c = 1; c < kChains; ++c) x[0] = _mm512_add_ps(x[0], x[c]);
   return _mm512_cvtss_f32(x[0]);
 }
 
