@@ -15,7 +15,8 @@ namespace {
 
 struct Options {
   std::string model;
-  bool tensors = false;
+  bool tensors = false, kernels = false, int8 = false;
+  std::string isa;
   int64_t context = 0;
 };
 
@@ -57,6 +58,24 @@ Json config_json(const ModelConfig& c) {
           {"parameters", c.parameters()}};
 }
 
+// How many linears run in each way.
+std::map<std::string, int> kernels_of(const Artifact& artifact, const ModelConfig& config,
+                                      const Architecture& architecture, const Options& o) {
+  const auto backend = make_cpu_backend(1, o.isa);
+  std::map<std::string, int> kinds;
+  for (const LinearShape& l : linear_shapes(config, architecture.names)) {
+    Activation activation = artifact.activation(l.module);
+    if (activation.mode == ActivationMode::exact && o.int8) activation.mode = ActivationMode::int8;
+    const Weight weight = artifact.matrix(l.matrix, l.rows, l.cols);
+    const KernelChoice k = backend->predict(weight, activation);
+    ++kinds[fmt::format("{} as {}, inputs {}, {}{}", to_string(weight.format), k.codes,
+                        k.activations, backend->name(),
+                        k.why_slow.empty() ? "" : ": slow, " + k.why_slow)];
+    artifact.release(l.matrix, false);
+  }
+  return kinds;
+}
+
 int run(const Options& o) {
   const auto artifact = Artifact::open(o.model);
   const JsonFields json(artifact->config(), o.model + "/config.json");
@@ -95,6 +114,7 @@ int run(const Options& o) {
                 {"context", context},
                 {"memory_bytes_at_context", needed},
                 {"physical_memory_bytes", physical_memory()}};
+    if (o.kernels) out["kernels"] = kernels_of(*artifact, c, architecture, o);
     if (o.tensors) {
       for (const StoredTensor& t : artifact->checkpoint().tensors()) {
         out["tensor_list"].push_back(
@@ -127,10 +147,14 @@ int run(const Options& o) {
                                 bytes_text(kv_per_token)));
   line("memory", fmt::format("{} with {} tokens of context (this machine has {})",
                              bytes_text(needed), context, bytes_text(physical_memory())));
+  if (o.kernels) {
+    for (const auto& [kind, n] : kernels_of(*artifact, c, architecture, o)) {
+      line("kernel", fmt::format("{} x {}", n, kind));
+    }
+  }
   if (o.tensors) {
     for (const StoredTensor& t : artifact->checkpoint().tensors()) {
-      text +=
-          fmt::format("  {:<8} [{}] {}\n", type_name(t), fmt::join(t.shape, ", "), t.name);
+      text += fmt::format("  {:<8} [{}] {}\n", type_name(t), fmt::join(t.shape, ", "), t.name);
     }
   }
   print_text(text);
@@ -141,6 +165,10 @@ std::function<int()> setup(CLI::App& app) {
   auto o = std::make_shared<Options>();
   app.add_option("MODEL", o->model, "A model directory or a GGUF file.")->required();
   app.add_flag("--tensors", o->tensors, "List every tensor.");
+  app.add_flag("--kernels", o->kernels,
+               "Predict how each linear will be multiplied on this machine, without loading it.");
+  app.add_option("--isa", o->isa, "With --kernels: the instruction set to predict for.");
+  app.add_flag("--int8", o->int8, "With --kernels: as with --activations int8.");
   app.add_option("--context", o->context, "Plan memory for this many tokens. Default: the model's.")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
   app.footer("Reads headers only, so it is instant for any size.");

@@ -74,6 +74,9 @@ class Backend {
   // Throws Error(unsupported, "activation-unsupported" | exhausted, "memory-exhausted").
   virtual std::unique_ptr<PreparedWeight> prepare(const Weight& weight, Activation activation) = 0;
 
+  // What prepare() would choose, without doing it; codes that are NaN may yet make it slower.
+  virtual KernelChoice predict(const Weight& weight, Activation activation) const = 0;
+
   // y[i] = W x[i] (+ bias). x: [n, cols], y: [n, rows]; bias: [rows] or empty.
   virtual void linear(const PreparedWeight& weight, std::span<const float> bias, MatView x,
                       MatMut y) = 0;

@@ -53,6 +53,15 @@ struct ModuleNames {
   std::string gate = "mlp.gate_proj", up = "mlp.up_proj", down = "mlp.down_proj";
 };
 
+// A linear of a decoder: what it is called and what it must be.
+struct LinearShape {
+  std::string module;
+  std::string matrix;  // the module whose matrix it is: of a tied head the embedding
+  int64_t rows = 0, cols = 0;
+};
+// All of them, in the order in which they run.
+std::vector<LinearShape> linear_shapes(const ModelConfig& config, const ModuleNames& names);
+
 // One family: how its config.json becomes maths and what its tensors are called.
 struct Architecture {
   const char* name;  // as in config.json's "architectures"

@@ -103,6 +103,27 @@ class Loader {
 
 }  // namespace
 
+std::vector<LinearShape> linear_shapes(const ModelConfig& c, const ModuleNames& names) {
+  const int64_t q_dim = int64_t{c.n_heads} * c.head_dim;
+  const int64_t kv_dim = int64_t{c.n_kv_heads} * c.head_dim;
+  std::vector<LinearShape> shapes;
+  for (int32_t i = 0; i < c.n_layers; ++i) {
+    const std::string at = fmt::format(fmt::runtime(names.layer), i);
+    const auto add = [&](const std::string& name, int64_t rows, int64_t cols) {
+      shapes.push_back({at + name, at + name, rows, cols});
+    };
+    add(names.q, q_dim, c.d_model);
+    add(names.k, kv_dim, c.d_model);
+    add(names.v, kv_dim, c.d_model);
+    add(names.o, c.d_model, q_dim);
+    add(names.gate, c.d_ff, c.d_model);
+    add(names.up, c.d_ff, c.d_model);
+    add(names.down, c.d_model, c.d_ff);
+  }
+  shapes.push_back({names.head, c.tied_embeddings ? names.embed : names.head, c.vocab, c.d_model});
+  return shapes;
+}
+
 struct Decoder::State {
   State(std::shared_ptr<const Artifact> a, Backend& b) : artifact(std::move(a)), backend(b) {}
 

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 
 #include "backend/backend.h"
 #include "backend/cpu/inputs.h"
@@ -43,21 +44,32 @@ const Kernels& choose_kernels(const std::string& isa, const char* asked_by) {
   fail(Fault::bad_input, "isa-unsupported", "{} {}: expected one of {}", asked_by, isa, names);
 }
 
+// What becomes of the inputs of a weight in panels of `kind` (nothing: row by row), and in words.
+KernelChoice choose(std::optional<cpu::CodeKind> kind, const std::string& why_not,
+                    const Kernels& kernels, Activation& activation) {
+  const bool integers = kind && kernels.int8[static_cast<size_t>(*kind)] != nullptr;
+  KernelChoice choice{
+      .codes = kind ? cpu::to_string(*kind) : "rows", .activations = {}, .why_slow = why_not};
+  if (activation.mode == ActivationMode::int8 && !integers) {
+    activation.mode = ActivationMode::exact;  // the mode is for codes that are integers
+  }
+  if (kind && cpu::is_int8(activation.mode) && !integers) {
+    choice.why_slow = "integer activations, but its codes are not integers";
+  }
+  choice.activations = to_string(activation.mode);
+  return choice;
+}
+
 class CpuWeight final : public PreparedWeight {
  public:
   CpuWeight(const Weight& weight, Activation activation, const Kernels& kernels,
             ThreadPool& threads)
       : weight_(weight), activation_(activation) {
     SINTER_CHECK(weight.cols < (1 << 17));  // so that an int8 sum fits int32; the config checks it
-    packed_ = cpu::pack(weight, threads, kernel_.why_slow);
-    kernel_.codes = packed_ ? cpu::to_string(packed_->panels.kind) : "rows";
-    if (activation.mode == ActivationMode::int8 && !has_integers(kernels)) {
-      activation_.mode = ActivationMode::exact;  // the mode is for codes that are integers
-    }
-    kernel_.activations = to_string(activation_.mode);
-    if (packed_ && cpu::is_int8(activation_.mode) && !has_integers(kernels)) {
-      kernel_.why_slow = "integer activations, but its codes are not integers";
-    }
+    std::string why_not;
+    packed_ = cpu::pack(weight, threads, why_not);
+    kernel_ = choose(packed_ ? std::optional(packed_->panels.kind) : std::nullopt, why_not, kernels,
+                     activation_);
   }
 
   int64_t rows() const override { return weight_.rows; }
@@ -74,10 +86,6 @@ class CpuWeight final : public PreparedWeight {
   const cpu::Panels* panels() const { return packed_ ? &packed_->panels : nullptr; }
 
  private:
-  bool has_integers(const Kernels& kernels) const {
-    return packed_ && kernels.int8[static_cast<size_t>(packed_->panels.kind)] != nullptr;
-  }
-
   Weight weight_;
   Activation activation_;
   std::unique_ptr<cpu::PackedMatrix> packed_;
@@ -123,6 +131,12 @@ class CpuBackend final : public Backend {
 
   std::unique_ptr<PreparedWeight> prepare(const Weight& weight, Activation activation) override {
     return std::make_unique<CpuWeight>(weight, activation, k_, pool_);
+  }
+
+  KernelChoice predict(const Weight& weight, Activation activation) const override {
+    std::string why_not;
+    const auto kind = cpu::kind_of_panels(weight, why_not);
+    return choose(kind, why_not, k_, activation);
   }
 
   void linear(const PreparedWeight& weight, std::span<const float> bias, MatView x,

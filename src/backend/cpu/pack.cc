@@ -237,6 +237,12 @@ bool is_nan_e4m3(uint8_t code) { return (code & 0x7F) == 0x7F; }
 
 const char* to_string(CodeKind kind) { return traits_of(kind).name; }
 
+std::optional<CodeKind> kind_of_panels(const Weight& weight, std::string& why_not) {
+  const Plan plan = plan_of(weight);
+  why_not = plan.why_not;
+  return why_not.empty() ? std::optional(plan.kind) : std::nullopt;
+}
+
 std::unique_ptr<PackedMatrix> pack(const Weight& weight, ThreadPool& threads,
                                    std::string& why_not) {
   const Plan plan = plan_of(weight);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,10 @@ struct PackedMatrix {
   Panels panels;
   HugeBuffer codes, factors;
 };
+
+// The kind of panels that a weight would get; nothing, with the reason, where there are none for
+// it.
+std::optional<CodeKind> kind_of_panels(const Weight& weight, std::string& why_not);
 
 // Null, with the reason in `why_not`, where panels have no form for this weight: it then runs row
 // by row through its codec.
