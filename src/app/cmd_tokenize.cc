@@ -51,7 +51,8 @@ int tokenize(const TokenizeOptions& o) {
 
 std::function<int()> setup_tokenize(CLI::App& app) {
   auto o = std::make_shared<TokenizeOptions>();
-  app.add_option("TOKENIZER", o->tokenizer, "A tokenizer.json, a model directory or a GGUF file.")->required();
+  app.add_option("TOKENIZER", o->tokenizer, "A tokenizer.json, a model directory or a GGUF file.")
+      ->required();
   app.add_option("FILE", o->file, "UTF-8 text; standard input if left out.");
   app.add_flag("--no-special", o->no_special, "Do not add BOS and the like.");
   app.add_flag("--plain", o->plain, "Special tokens spelled out in the text are ordinary text.");
@@ -97,7 +98,8 @@ int detokenize(const DetokenizeOptions& o) {
 
 std::function<int()> setup_detokenize(CLI::App& app) {
   auto o = std::make_shared<DetokenizeOptions>();
-  app.add_option("TOKENIZER", o->tokenizer, "A tokenizer.json, a model directory or a GGUF file.")->required();
+  app.add_option("TOKENIZER", o->tokenizer, "A tokenizer.json, a model directory or a GGUF file.")
+      ->required();
   app.add_option("FILE", o->file, "Token ids separated by spaces; standard input if left out.");
   app.add_flag("--skip-special", o->skip_special, "Leave special tokens out of the text.");
   app.footer("Example:  sinter tokenize models/pebble text.txt | sinter detokenize models/pebble");

@@ -14,11 +14,10 @@ namespace sinter {
 namespace {
 
 constexpr std::array<const Codec*, 26> kCodecs = {
-    &kF32,     &kF16,     &kBf16,    &kI8Row,   &kI8Group,  &kI4Group,
-    &kI3Group, &kI2Group, &kU8Group, &kU4Group, &kU3Group,  &kU2Group,
-    &kF8Row,   &kF8Group, &kMxfp4,   &kNvfp4,   &kNvfp4Div, &kQ80,
-    &kQ40,    &kQ41,    &kQ50,    &kQ4K,     &kQ5K,      &kQ6K,
-    &kIq4Nl,   &kIq4Xs,
+    &kF32,     &kF16,     &kBf16,     &kI8Row,   &kI8Group, &kI4Group, &kI3Group,
+    &kI2Group, &kU8Group, &kU4Group,  &kU3Group, &kU2Group, &kF8Row,   &kF8Group,
+    &kMxfp4,   &kNvfp4,   &kNvfp4Div, &kQ80,     &kQ40,     &kQ41,     &kQ50,
+    &kQ4K,     &kQ5K,     &kQ6K,      &kIq4Nl,   &kIq4Xs,
 };
 
 struct ScaleName {

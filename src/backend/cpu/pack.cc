@@ -29,7 +29,7 @@ void put_bits(const uint8_t* q, int64_t stride, uint8_t* out) {
       for (int c = 0; c < 4; ++c) {
         unsigned byte = 0;
         for (int i = 0; i < kPerByte; ++i) {
-          const unsigned code = q[r * stride + 4 * (v * kPerByte + i) + c];
+          const unsigned code = q[r * stride + int64_t{4} * (v * kPerByte + i) + c];
           byte |= ((code >> from) & kMask) << (bits * i);
         }
         *out++ = static_cast<uint8_t>(byte);
@@ -57,7 +57,7 @@ void put_elements(const uint8_t* q, int64_t stride, uint8_t* out) {
   for (int64_t c = 0; c < kUnitColumns; c += together) {
     for (int64_t r = 0; r < kPanelRows; ++r) {
       std::memcpy(out, q + r * stride + c * bytes, size_t{bytes} * together);
-      out += bytes * together;
+      out += int64_t{bytes} * together;
     }
   }
 }
