@@ -37,9 +37,9 @@ def compressed_tensors(config, tensors, shape):
 
 def awq(config, tensors, shape):
     for package in ("awq", "awq.utils"):  # without the package's own __init__: it wants a GPU
-        stub = types.ModuleType(package)
-        stub.__path__ = [str(Path(p) / package.replace(".", "/")) for p in sys.path]
-        sys.modules.setdefault(package, stub)
+        bare = types.ModuleType(package)
+        bare.__path__ = [str(Path(p) / package.replace(".", "/")) for p in sys.path]
+        sys.modules.setdefault(package, bare)
     packing = importlib.import_module("awq.utils.packing_utils")
     return packing.dequantize_gemm(tensors["qweight"], tensors["qzeros"], tensors["scales"].float(),
                                    config["bits"], config["group_size"]).t()

@@ -1,12 +1,12 @@
 // The CPU: threads over panels of rows, or over heads; every sum inside one of them.
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
 #include <optional>
 
 #include "backend/backend.h"
 #include "backend/cpu/inputs.h"
+#include "backend/cpu/instruction_sets.h"
 #include "backend/cpu/kernels.h"
 #include "backend/cpu/pack.h"
 #include "base/error.h"
@@ -20,29 +20,6 @@ using cpu::Kernels;
 using cpu::kPanelRows;
 
 static_assert(kPageTokens == cpu::kAttendPageTokens);
-
-// The one list of instruction sets, best first.
-constexpr const Kernels* kAllKernels[] = {
-#ifdef SINTER_X86
-    &cpu::kAmxKernels, &cpu::kAvx512VnniKernels, &cpu::kAvx512Kernels, &cpu::kAvx2Kernels,
-#endif
-    &cpu::kRefKernels,
-};
-
-const Kernels& choose_kernels(const std::string& isa, const char* asked_by) {
-  std::string names;
-  for (const Kernels* k : kAllKernels) {
-    names += fmt::format("{}{}", names.empty() ? "" : ", ", k->name);
-    if (isa.empty() ? k->supported() : isa == k->name) {
-      if (!k->supported()) {
-        fail(Fault::unsupported, "isa-unsupported",
-             "{} {}: this CPU cannot run it; leave it out to use the best it can", asked_by, isa);
-      }
-      return *k;
-    }
-  }
-  fail(Fault::bad_input, "isa-unsupported", "{} {}: expected one of {}", asked_by, isa, names);
-}
 
 // What becomes of the inputs of a weight in panels of `kind` (nothing: row by row), and in words.
 KernelChoice choose(std::optional<cpu::CodeKind> kind, const std::string& why_not,
@@ -357,17 +334,7 @@ class CpuBackend final : public Backend {
 }  // namespace
 
 std::unique_ptr<Backend> make_cpu_backend(int n_threads, const std::string& isa) {
-  const char* forced = std::getenv("SINTER_ISA");
-  const bool by_environment = isa.empty() && forced != nullptr && *forced != '\0';
-  const Kernels& kernels =
-      by_environment ? choose_kernels(forced, "SINTER_ISA") : choose_kernels(isa, "--isa");
-  return std::make_unique<CpuBackend>(n_threads, kernels);
-}
-
-std::vector<IsaSupport> cpu_isas() {
-  std::vector<IsaSupport> list;
-  for (const Kernels* k : kAllKernels) list.push_back({k->name, k->supported()});
-  return list;
+  return std::make_unique<CpuBackend>(n_threads, cpu::kernels_named(isa));
 }
 
 }  // namespace sinter

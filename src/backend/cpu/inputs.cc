@@ -1,7 +1,6 @@
 #include "backend/cpu/inputs.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -52,17 +51,6 @@ float scale_of(const Rounding& r, Activation activation, float peak) {
   if (!std::isfinite(peak)) return kNan;
   return r.scale == nullptr ? activation.scale : r.scale(peak);
 }
-
-// Nearest value of E4M3, ties to even, clamped to 448: 3 bits of mantissa down to 2^-6, then steps
-// of 2^-9.
-float nearest_e4m3(float x) {
-  const float magnitude = std::min(std::abs(x), 448.0f);
-  const int exponent = std::max(std::bit_cast<uint32_t>(magnitude) >> 23, 121u) - 127;  // >= -6
-  const float step = std::bit_cast<float>(static_cast<uint32_t>(exponent - 3 + 127) << 23);
-  return std::copysign(std::min(std::nearbyint(magnitude / step) * step, 448.0f), x);
-}
-
-int64_t round_up(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
 template <typename T>
 T* sized(std::vector<T>& v, int64_t n) {
@@ -124,7 +112,7 @@ MatView Inputs::as_floats(const Kernels& k, ThreadPool& threads, Activation acti
             if (scale == 0) continue;
             to[c] = rounding->to_int8
                         ? std::clamp(std::nearbyint(to[c] / scale), -128.0f, 127.0f) * scale
-                        : nearest_e4m3(to[c] / scale) * scale;
+                        : e4m3_to_f32(f32_to_e4m3(to[c] / scale)) * scale;
           }
         }
       }

@@ -1,7 +1,6 @@
-// What one instruction set must bring. Its file defines `Lanes` and includes panel_kernels.h,
-// attention_kernels.h and vector_kernels.h into its own unnamed namespace; it includes no header of
-// the standard library that has inline functions: one compiled for AVX-512 could become the copy
-// that the linker keeps for every CPU.
+// What one instruction set must bring. Its file defines `Lanes` and includes kernel_table.h into
+// its own unnamed namespace; it includes no header of the standard library that has inline
+// functions: one compiled for AVX-512 could become the copy that the linker keeps for every CPU.
 #pragma once
 
 #include <stdint.h>
@@ -29,9 +28,12 @@ struct AttendJob {
 
 inline constexpr int64_t attend_scratch_floats(int64_t dims) { return 8 * dims; }
 
+struct PeakKernels;  // peak_kernels.h
+
 struct Kernels {
   const char* name;
   bool (*supported)();
+  const PeakKernels* peaks;  // what a CPU of this kind can do at best
 
   TileWidths tiles;
   // Many int8 inputs lie as rows, [n rounded up to 16, columns], not in tiles.

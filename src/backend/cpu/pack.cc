@@ -14,8 +14,6 @@ namespace {
 
 constexpr int64_t kWholeRowBlock = 128;
 
-int64_t round_up(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
-
 // ---- Codes of one unit: q[r * stride + c] of 16 rows and 32 columns, into vectors ----
 
 using Put = void (*)(const uint8_t* q, int64_t stride, uint8_t* out);
@@ -85,18 +83,10 @@ const KindTraits& traits_of(CodeKind kind) { return kKinds[static_cast<size_t>(k
 
 // ---- Factors ----
 
-// The positive values of E4M3, as the kernels' load_e4m3 has them times 256; -1 = not on the grid.
+// As the kernels' load_e4m3 has them times 256; -1 = not on the grid.
 int e4m3_code(float x) {
-  const float magnitude = std::abs(x);
-  int exponent = 0;
-  const float m = std::frexp(magnitude, &exponent);  // m in [0.5, 1)
-  const int sign = std::signbit(x) ? 0x80 : 0;
-  if (magnitude == 0) return sign;
-  if (magnitude > 448) return -1;
-  const int field = exponent - 1 + 7;  // biased
-  const float steps = field >= 1 ? (2 * m - 1) * 8 : std::ldexp(magnitude, 9);
-  if (steps != std::floor(steps)) return -1;
-  return sign | (std::max(field, 0) << 3) | static_cast<int>(steps);
+  const uint8_t code = f32_to_e4m3(x);
+  return e4m3_to_f32(code) == x ? code : -1;
 }
 
 int i8_code(float x) {

@@ -26,6 +26,10 @@ inline constexpr int64_t kHalfUnit = 16;
 // Panels are made, and shared out to threads, in fours: what the widest kernel takes at once.
 inline constexpr int64_t kPanelGrain = 4;
 
+inline constexpr int64_t round_up(int64_t n, int64_t multiple) {
+  return (n + multiple - 1) / multiple * multiple;
+}
+
 enum class CodeKind : uint8_t { b2, b3, b4, b4_table, b5, b6, b8, e4m3, bf16, f16, f32 };
 inline constexpr int kCodeKinds = 11;
 

@@ -8,16 +8,13 @@ namespace sinter::cpu {
 
 struct PeakArithmetic {
   const char* name;
-  bool (*supported)();
-  bool (*prepare)();  // once a process, before the first run; false = the system refuses it
-  int64_t ops;        // multiplications and additions of one round
+  bool (*usable)();  // asked before the first run: this CPU has it, and the system allows it
+  int64_t ops;       // multiplications and additions of one round
   // Runs that many rounds; the result depends on every one of them.
   float (*run)(int64_t rounds);
 };
 
 struct PeakKernels {
-  const char* isa;
-  bool (*supported)();
   // Reads every byte of n (a multiple of 512, aligned to 64) and returns a sum of them.
   uint64_t (*read)(const uint8_t* at, int64_t n);
   const PeakArithmetic* arithmetic;

@@ -39,9 +39,9 @@ SIZES = dict(vocab_size=32, hidden_size=32, intermediate_size=64, num_hidden_lay
 def bare_import(packages, module):
     """Imports a module of a package without running the package's own __init__."""
     for package in packages:
-        stub = types.ModuleType(package)
-        stub.__path__ = [str(Path(p) / package.replace(".", "/")) for p in sys.path]
-        sys.modules[package] = stub
+        bare = types.ModuleType(package)
+        bare.__path__ = [str(Path(p) / package.replace(".", "/")) for p in sys.path]
+        sys.modules[package] = bare
     return importlib.import_module(module)
 
 

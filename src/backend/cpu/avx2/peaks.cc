@@ -8,7 +8,6 @@ namespace {
 
 constexpr int64_t kChains = 10;
 
-bool supported() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 bool always() { return true; }
 
 uint64_t read(const uint8_t* at, int64_t n) {
@@ -57,14 +56,12 @@ float run_int8(int64_t rounds) {
 }
 
 constexpr PeakArithmetic kArithmetic[] = {
-    {.name = "f32", .supported = always, .prepare = always, .ops = 16 * kChains, .run = run_f32},
-    {.name = "int8", .supported = always, .prepare = always, .ops = 64 * kChains, .run = run_int8}};
+    {.name = "f32", .usable = always, .ops = 16 * kChains, .run = run_f32},
+    {.name = "int8", .usable = always, .ops = 64 * kChains, .run = run_int8}};
 
 }  // namespace
 
-const PeakKernels kAvx2Peaks = {.isa = "avx2",
-                                .supported = supported,
-                                .read = read,
+const PeakKernels kAvx2Peaks = {.read = read,
                                 .arithmetic = kArithmetic,
                                 .n_arithmetic = sizeof kArithmetic / sizeof kArithmetic[0]};
 

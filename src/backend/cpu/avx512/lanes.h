@@ -1,6 +1,11 @@
 // Sixteen lanes of AVX-512 for panel_kernels.h, with VNNI where the file that includes this is
 // compiled for it. Included inside an unnamed namespace.
 
+bool has_avx512() {
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+}
+
 constexpr float kTaylor[] = {1.0f / 720, 1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1.0f, 1.0f};
 
 struct Lanes {

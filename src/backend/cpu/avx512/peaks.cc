@@ -1,6 +1,6 @@
 // AVX-512, and what a CPU may have on top of it: VNNI, BF16, and the tiles of AMX. Each function
 // that needs more than the rest of this directory asks the compiler for it by name, and runs only
-// where supported() says so.
+// where usable() says so.
 #include <immintrin.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -12,7 +12,6 @@ namespace {
 
 constexpr int64_t kChains = 12;
 
-bool supported() { return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw"); }
 bool always() { return true; }
 
 uint64_t read(const uint8_t* at, int64_t n) {
@@ -80,11 +79,11 @@ bool has_amx(unsigned bit) {
   __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
   return (d >> 24 & 1) != 0 && (d >> bit & 1) != 0;
 }
-bool has_amx_int8() { return has_amx(25); }
-bool has_amx_bf16() { return has_amx(22); }
 
 // Linux hands tile state out on request: arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA).
-bool ask_for_tiles() { return ::syscall(SYS_arch_prctl, 0x1023, 18) == 0; }
+bool can_amx(unsigned bit) { return has_amx(bit) && ::syscall(SYS_arch_prctl, 0x1023, 18) == 0; }
+bool can_amx_int8() { return can_amx(25); }
+bool can_amx_bf16() { return can_amx(22); }
 
 __attribute__((target("amx-tile"))) float first_of_tile_0() {
   alignas(64) float rows[16][16];
@@ -131,33 +130,15 @@ __attribute__((target("amx-tile,amx-bf16"))) float run_amx_bf16(int64_t rounds) 
 }
 
 constexpr PeakArithmetic kArithmetic[] = {
-    {.name = "f32", .supported = always, .prepare = always, .ops = 32 * kChains, .run = run_f32},
-    {.name = "int8",
-     .supported = has_vnni,
-     .prepare = always,
-     .ops = 128 * kChains,
-     .run = run_vnni},
-    {.name = "bf16",
-     .supported = has_bf16,
-     .prepare = always,
-     .ops = 64 * kChains,
-     .run = run_bf16},
-    {.name = "amx-int8",
-     .supported = has_amx_int8,
-     .prepare = ask_for_tiles,
-     .ops = kTileOps,
-     .run = run_amx_int8},
-    {.name = "amx-bf16",
-     .supported = has_amx_bf16,
-     .prepare = ask_for_tiles,
-     .ops = kTileOps / 2,
-     .run = run_amx_bf16}};
+    {.name = "f32", .usable = always, .ops = 32 * kChains, .run = run_f32},
+    {.name = "int8", .usable = has_vnni, .ops = 128 * kChains, .run = run_vnni},
+    {.name = "bf16", .usable = has_bf16, .ops = 64 * kChains, .run = run_bf16},
+    {.name = "amx-int8", .usable = can_amx_int8, .ops = kTileOps, .run = run_amx_int8},
+    {.name = "amx-bf16", .usable = can_amx_bf16, .ops = kTileOps / 2, .run = run_amx_bf16}};
 
 }  // namespace
 
-const PeakKernels kAvx512Peaks = {.isa = "avx512",
-                                  .supported = supported,
-                                  .read = read,
+const PeakKernels kAvx512Peaks = {.read = read,
                                   .arithmetic = kArithmetic,
                                   .n_arithmetic = sizeof kArithmetic / sizeof kArithmetic[0]};
 

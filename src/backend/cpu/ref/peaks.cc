@@ -29,13 +29,11 @@ float run_f32(int64_t rounds) {
 }
 
 constexpr PeakArithmetic kArithmetic[] = {
-    {.name = "f32", .supported = always, .prepare = always, .ops = 2 * kLanes, .run = run_f32}};
+    {.name = "f32", .usable = always, .ops = 2 * kLanes, .run = run_f32}};
 
 }  // namespace
 
-const PeakKernels kRefPeaks = {.isa = "ref",
-                               .supported = always,
-                               .read = read,
+const PeakKernels kRefPeaks = {.read = read,
                                .arithmetic = kArithmetic,
                                .n_arithmetic = sizeof kArithmetic / sizeof kArithmetic[0]};
 
