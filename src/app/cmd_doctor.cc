@@ -1,12 +1,11 @@
 // sinter doctor: is this machine, and this model, in order? Every check says what it found.
-#include <unistd.h>
-
 #include <cmath>
 
 #include "app/command.h"
 #include "app/loaded_model.h"
 #include "base/build.h"
 #include "base/error.h"
+#include "base/huge_buffer.h"
 #include "base/random.h"
 #include "base/threads.h"
 
@@ -85,8 +84,7 @@ int run(const Options& o) {
   }
   checks.push_back(
       {"cpu", true, fmt::format("{} cores to use; {}", available_cores(), fmt::join(isas, ", "))});
-  const double gib = static_cast<double>(::sysconf(_SC_PHYS_PAGES)) *
-                     static_cast<double>(::sysconf(_SC_PAGESIZE)) / (1 << 30);
+  const double gib = static_cast<double>(physical_memory_bytes()) / (1 << 30);
   checks.push_back({"memory", true, fmt::format("{:.1f} GiB", gib)});
   attempt(checks, "kernels", [&] { return kernels_agree(o.engine); });
   if (!o.model.empty()) {
@@ -132,7 +130,7 @@ int run(const Options& o) {
 
 std::function<int()> setup(CLI::App& app) {
   auto o = std::make_shared<Options>();
-  app.add_option("MODEL", o->model, "A model directory to check as well.");
+  app.add_option("MODEL", o->model, "A model directory or GGUF file to check as well.");
   o->engine.add_to(app);
   return [o] { return run(*o); };
 }

@@ -102,14 +102,9 @@ void AtomicFile::commit() {
 }
 
 void write_file_atomically(const std::string& path, std::span<const std::string_view> pieces) {
-  const std::string temporary = fmt::format("{}.tmp.{}", path, ::getpid());
-  {
-    const Descriptor fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-    if (fd.get() < 0) fail_errno("create", temporary);
-    for (const std::string_view piece : pieces) write_all(fd.get(), piece, temporary);
-    if (::fsync(fd.get()) != 0) fail_errno("sync", temporary);
-  }
-  if (::rename(temporary.c_str(), path.c_str()) != 0) fail_errno("rename to", path);
+  AtomicFile file(path);
+  for (const std::string_view piece : pieces) file.write(piece);
+  file.commit();
 }
 
 std::shared_ptr<const MappedFile> MappedFile::open(const std::string& path) {

@@ -1,6 +1,7 @@
 #include "base/huge_buffer.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <utility>
@@ -31,6 +32,10 @@ HugeBuffer& HugeBuffer::operator=(HugeBuffer&& other) noexcept {
   std::swap(at_, other.at_);
   std::swap(bytes_, other.bytes_);
   return *this;
+}
+
+int64_t physical_memory_bytes() {
+  return int64_t{::sysconf(_SC_PHYS_PAGES)} * ::sysconf(_SC_PAGESIZE);
 }
 
 }  // namespace sinter

@@ -26,4 +26,7 @@ class HugeBuffer {
   int64_t bytes_ = 0;
 };
 
+// What this machine has.
+int64_t physical_memory_bytes();
+
 }  // namespace sinter

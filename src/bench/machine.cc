@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/huge_buffer.h"
 #include "base/threads.h"
 
 namespace sinter {
@@ -102,7 +103,7 @@ Json machine_record() {
   ::uname(&system);
   return {{"cpu", cpu_name()},
           {"cores", available_cores()},
-          {"memory_bytes", int64_t{::sysconf(_SC_PHYS_PAGES)} * ::sysconf(_SC_PAGESIZE)},
+          {"memory_bytes", physical_memory_bytes()},
           {"os", fmt::format("{} {}", system.sysname, system.release)}};
 }
 
