@@ -113,6 +113,14 @@ const GgufType* gguf_type_of(const Codec& codec) {
   return nullptr;
 }
 
+std::vector<std::string> gguf_formats() {
+  std::vector<std::string> names;
+  for (const Codec* codec : codecs()) {
+    if (gguf_type_of(*codec) != nullptr) names.emplace_back(codec->name);
+  }
+  return names;
+}
+
 // Walks over the header.
 class GgufReader {
  public:

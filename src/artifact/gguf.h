@@ -29,6 +29,7 @@ struct GgufType {
 // The one list of types: those we know by name, and those that have a codec. Null = no such type.
 const GgufType* gguf_type(uint32_t id);
 const GgufType* gguf_type_of(const Codec& codec);
+std::vector<std::string> gguf_formats();  // names of the codecs that have a type
 
 struct GgufTensor {
   std::string name;

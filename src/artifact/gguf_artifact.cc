@@ -126,11 +126,7 @@ class GgufArtifact : public Artifact {
     const std::lock_guard lock(mutex_);
     if (name == "config.json") return config_.dump(2) + "\n";
     if (!text_) text_ = read_gguf_text(*parts_[0]);
-    if (text_->tokenizer_json.empty()) return std::nullopt;
-    if (name == "tokenizer.json") return text_->tokenizer_json;
-    if (name == "tokenizer_config.json") return to_line(text_->tokenizer_config);
-    if (name == "generation_config.json") return to_line(text_->generation_config);
-    return std::nullopt;
+    return text_->file(name);
   }
 
   bool has_matrix(std::string_view module) const override {

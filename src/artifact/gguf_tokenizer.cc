@@ -339,6 +339,14 @@ GgufText read_gguf_text(const GgufFile& file, bool stated) {
   return text;
 }
 
+std::optional<std::string> GgufText::file(const std::string& name) const {
+  if (tokenizer_json.empty()) return std::nullopt;
+  if (name == "tokenizer.json") return tokenizer_json;
+  if (name == "tokenizer_config.json") return to_line(tokenizer_config);
+  if (name == "generation_config.json") return to_line(generation_config);
+  return std::nullopt;
+}
+
 std::string gguf_pre_tokenizer(const std::vector<std::string>& steps, bool ignore_merges) {
   for (const Pre& pre : pre_tokenizers()) {
     if (pre.ignore_merges == ignore_merges &&

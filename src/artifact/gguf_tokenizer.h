@@ -36,6 +36,8 @@ struct GgufText {
   std::string tokenizer_json;  // empty = the file has no tokenizer
   Json tokenizer_config = Json::object();
   Json generation_config = Json::object();  // eos_token_id: all ids that end a turn
+  // Any of them by the name of the file that it stands for; nothing if there is no tokenizer.
+  std::optional<std::string> file(const std::string& name) const;
 };
 // `stated` = take tokenizer.huggingface.json, where the file has it, as it stands (the tokenizer
 // that the rest was made from). Throws Error(unsupported, "gguf-tokenizer"),

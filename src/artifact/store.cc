@@ -106,9 +106,12 @@ std::vector<OwnedTensor> store_packed(const std::string& module, const Weight& w
 Json packed_config(const StorePlan& plan) { return quantization_config(plan.modules, plan.dense); }
 
 constexpr std::array kStoredDialects = {
-    StoredDialect{"awq", awq_problem, store_awq, awq_config, true},
-    StoredDialect{"gptq", gptq_problem, store_gptq, gptq_config, true},
-    StoredDialect{"compressed-tensors", packed_problem, store_packed, packed_config, false},
+    StoredDialect{"awq", "AutoAWQ, 4 bits, from GPTQ or compressed-tensors", awq_problem, store_awq,
+                  awq_config, true},
+    StoredDialect{"gptq", "GPTQ, from AWQ or compressed-tensors", gptq_problem, store_gptq,
+                  gptq_config, true},
+    StoredDialect{"compressed-tensors", "pack-quantized, from AWQ or GPTQ", packed_problem,
+                  store_packed, packed_config, false},
 };
 
 }  // namespace

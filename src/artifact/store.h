@@ -55,7 +55,8 @@ struct StorePlan {
 // The dialects that integer weights can be moved to: what a dialect cannot represent of a plan (""
 // = nothing), a module's tensors, and the quantization_config.
 struct StoredDialect {
-  const char* name;  // for people and flags
+  const char* name;     // for people and flags
+  const char* meaning;  // one line for --help
   std::string (*problem)(const StorePlan& plan);
   std::vector<OwnedTensor> (*store)(const std::string& module, const Weight& weight);
   Json (*config)(const StorePlan& plan);
