@@ -5,7 +5,11 @@ import csv
 import importlib.util
 import io
 import json
+import os
+import signal
 import struct
+import subprocess
+import time
 
 import pytest
 
@@ -100,6 +104,41 @@ def test_bench_compares(sinter, tiny, other):
     assert ratio["case"] == "decode" and ratio["rounds"] == 3
     assert 0 < ratio["low"] <= ratio["ratio"] <= ratio["high"]
     assert ratio["verdict"] == "too few rounds to tell"
+
+
+def test_bench_compares_as_it_was_told(sinter, tiny, tmp_path):
+    """Every flag of the engine reaches both sides; what one of them skips is named."""
+    flags = ("--activations", "int8", "--kv", "bf16", "--weights-only", "--isa", "ref", "-t", 1, "--cases",
+             "decode,context:8192", "--tokens", 2, "--rounds", 2, "--allow-load", "--json")
+    words = tmp_path / "words"
+    spy = tmp_path / "spy"
+    spy.write_text(f'#!/bin/sh\necho "$@" >> {words}\nexec {SINTER} "$@" 2>> {words}\n')
+    spy.chmod(0o755)
+    document = sinter("bench", tiny, "--against", spy, *flags, "--show-kernels").json()
+    assert [r["case"] for r in document["ratios"]] == ["decode"]
+    (skipped,) = document["skipped"]
+    assert skipped["case"] == "context:8192" and skipped["why"].startswith("A: skipped: 8192 tokens")
+    text = words.read_text()
+    for word in ("--kv bf16", "--weights-only=true", "--activations int8", "--isa ref", "--threads 1"):
+        assert text.count(word) == 2, word
+    assert text.count("self_attn.q_proj") == 1  # listed in the first round only
+    alone = sinter("bench", tiny, *flags, "--no-limits").json()
+    assert alone["kv"] == "bf16" and alone["activations"] == "int8"
+
+
+def test_bench_heeds_require_kernel(sinter, tiny):
+    result = sinter("bench", tiny, *FAST, "--require-kernel", "--show-kernels")
+    assert "self_attn.q_proj" in result.err and "warning" not in result.err
+
+
+def test_bench_can_be_interrupted(tiny):
+    process = subprocess.Popen([SINTER, "bench", tiny, tiny, "--cases", "decode", "--rounds", "1000",
+                                "--allow-load", "--progress", "none"], start_new_session=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(1.5)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal's Ctrl-C
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and out == "" and "error interrupted" in err
 
 
 def test_bench_says_when_the_other_build_fails(sinter, tiny):

@@ -32,7 +32,8 @@ int print_report(const Options& o, const BenchReport& report) {
 
 int bench_one(const Options& o) {
   install_interrupt();
-  return print_report(o, bench_model({.model = o.models.front(),
+  const std::string& model = o.models.front();
+  return print_report(o, bench_model({.model = model,
                                       .cases = parse_cases(o.cases),
                                       .steps = o.steps,
                                       .chunk = o.engine.prefill_chunk,
@@ -42,7 +43,12 @@ int bench_one(const Options& o) {
                                       .measure_limits = !o.no_limits,
                                       .threads = o.engine.threads,
                                       .isa = o.engine.isa,
+                                      .artifact = {.weights_only = o.engine.weights_only},
                                       .decoder = o.engine.decoder(),
+                                      .loaded =
+                                          [&](const Decoder& decoder, const Backend& backend) {
+                                            report_kernels(model, decoder, backend, o.engine);
+                                          },
                                       .stop = &interrupted()}));
 }
 
@@ -60,23 +66,13 @@ std::vector<std::string> round_command(const Options& o, const std::string& prog
                                     fmt::format("{}", o.context),
                                     "--rounds",
                                     "1",
-                                    "--allow-load",
                                     "--no-limits",
                                     "--json",
                                     "--progress",
                                     "none",
-                                    "--threads",
-                                    fmt::format("{}", o.engine.threads),
-                                    "--activations",
-                                    o.engine.activations,
-                                    "--kv-mib",
-                                    fmt::format("{}", o.engine.kv_mib),
-                                    "--prefill-chunk",
-                                    fmt::format("{}", o.engine.prefill_chunk)};
-  if (!o.engine.isa.empty()) {
-    words.emplace_back("--isa");
-    words.push_back(o.engine.isa);
-  }
+                                    "--allow-load"};
+  const std::vector<std::string> engine = o.engine.words();
+  words.insert(words.end(), engine.begin(), engine.end());
   return words;
 }
 
@@ -89,15 +85,19 @@ Json ratio_json(const RatioFigure& r) {
 int bench_two(const Options& o) {
   const std::string self = std::filesystem::read_symlink("/proc/self/exe");
   const bool builds = !o.against.empty();
-  const auto a = round_command(o, self, o.models.front());
-  const auto b = builds ? round_command(o, o.against, o.models.front())
-                        : round_command(o, self, o.models.back());
+  auto a = round_command(o, self, o.models.front());
+  auto b = builds ? round_command(o, o.against, o.models.front())
+                  : round_command(o, self, o.models.back());
   install_interrupt();
   std::vector<Json> rounds_a, rounds_b;
   bool loaded = false;
   Progress progress("bench", o.rounds, "rounds");
   for (int round = 0; round < o.rounds; ++round) {
     if (interrupted()) fail(Fault::interrupted, "interrupted", "bench: stopped; nothing was kept");
+    if (round == 1) {  // once is enough
+      std::erase(a, kShowKernels);
+      std::erase(b, kShowKernels);
+    }
     if (!o.allow_load) require_quiet_machine();
     const bool a_first = round % 2 == 0;
     Json x = run_for_json(a_first ? a : b), y = run_for_json(a_first ? b : a);
@@ -106,10 +106,11 @@ int bench_two(const Options& o) {
     rounds_b.push_back(std::move(a_first ? y : x));
     progress.advance();
   }
-  const auto ratios = compare_rounds(rounds_a, rounds_b);
+  const auto [ratios, skipped] = compare_rounds(rounds_a, rounds_b);
   if (globals().json) {
-    Json list = Json::array();
+    Json list = Json::array(), left_out = Json::array();
     for (const RatioFigure& r : ratios) list.push_back(ratio_json(r));
+    for (const SkippedCase& s : skipped) left_out.push_back({{"case", s.name}, {"why", s.why}});
     print_json({{"bench_ratio", 1},
                 {"a",
                  {{"program", self},
@@ -120,7 +121,8 @@ int bench_two(const Options& o) {
                   {"model", b[2]},
                   {"build", rounds_b.front().value("build", "")}}},
                 {"under_load", loaded},
-                {"ratios", list}});
+                {"ratios", list},
+                {"skipped", left_out}});
     return 0;
   }
   TableCells cells = {{"case", "A tok/s", "B tok/s", "B / A", "95 %", "verdict"}};
@@ -134,7 +136,9 @@ int bench_two(const Options& o) {
   }
   const std::string who = fmt::format("A: {} {}\nB: {} {}\n{}\n", self, o.models.front(), b.front(),
                                       b[2], loaded ? "TAKEN UNDER LOAD: not for quoting\n" : "");
-  print_text(o.csv ? csv : who + (o.markdown ? markdown_table(cells) : plain_table(cells)));
+  std::string notes;
+  for (const SkippedCase& s : skipped) notes += fmt::format("{}: {}\n", s.name, s.why);
+  print_text(o.csv ? csv : who + (o.markdown ? markdown_table(cells) : plain_table(cells)) + notes);
   return 0;
 }
 

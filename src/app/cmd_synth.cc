@@ -2,6 +2,7 @@
 #include <chrono>
 
 #include "app/command.h"
+#include "artifact/gguf.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "bench/synth.h"
@@ -37,7 +38,7 @@ int list_shapes() {
 Json config_for(const Options& o) {
   if (!o.shape.ends_with(".json")) return config_of(shape_named(o.shape), o.synth.n_layers);
   Json config = read_json_file(o.shape);
-  config.erase("quantization_config");
+  for (const char* key : {"quantization_config", "compression_config"}) config.erase(key);
   if (o.synth.n_layers > 0) config["num_hidden_layers"] = o.synth.n_layers;
   return config;
 }
@@ -86,9 +87,9 @@ std::function<int()> setup(CLI::App& app) {
                  "Where to write: a new directory, or a file if it ends in .gguf.");
   app.add_option(
          "--format", o->synth.format,
-         "Number format of the linears: bf16, f16, i8_row, i8_group:N, i4_group:N, "
-         "u4_group:N, i3_group:N ... or a preset such as W8A8; in a GGUF file every matrix: "
-         "f16, bf16, q8_0, q4_0, q4_k, iq4_xs ...")
+         fmt::format("Number format of the linears: {} (N columns share a scale), or a preset "
+                     "such as W8A8; in a GGUF file of every matrix: {}.",
+                     fmt::join(directory_formats(), ", "), fmt::join(gguf_formats(), ", ")))
       ->capture_default_str();
   app.add_option("--head", o->synth.head,
                  "Number format of the output matrix (and of the embedding where they are one). "

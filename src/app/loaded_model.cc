@@ -9,13 +9,21 @@
 
 namespace sinter {
 
+std::string isa_names() {
+  std::vector<std::string> names;
+  for (const IsaSupport& isa : cpu_isas()) names.push_back(isa.name);
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
 void EngineOptions::add_to(CLI::App& app) {
   app.add_option("-t,--threads", threads, "Threads; 0 = one per core. Never changes an answer.")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
-  app.add_option("--isa", isa,
-                 "Instruction set: ref, avx2, avx512, avx512vnni or amx. Default: what SINTER_ISA "
-                 "says, or the best there is. Part of the answer's last bits.");
+  app.add_option(
+      "--isa", isa,
+      fmt::format("Instruction set: {}. Default: what SINTER_ISA says, or the best there "
+                  "is. Part of the answer's last bits.",
+                  isa_names()));
   app.add_option("--activations", activations,
                  "Inputs of linears that the checkpoint leaves in float: exact, or int8 (one scale "
                  "per group of columns, integer products: faster, and part of the answer).")
@@ -29,7 +37,7 @@ void EngineOptions::add_to(CLI::App& app) {
                  "the answer).")
       ->check(CLI::IsMember({"f32", "f16", "bf16"}))
       ->capture_default_str();
-  app.add_flag("--show-kernels", show_kernels, "Print how each linear will be multiplied.");
+  app.add_flag(kShowKernels, show_kernels, "Print how each linear will be multiplied.");
   app.add_flag("--require-kernel", require_kernel,
                "Make it an error if a linear has no fast kernel; else it is a warning.");
   app.add_option("--kv-mib", kv_mib, "Memory for keys and values, at most, in MiB.")
@@ -41,6 +49,26 @@ void EngineOptions::add_to(CLI::App& app) {
   app.add_option("--prefill-chunk", prefill_chunk, "Prompt tokens of one forward, at most.")
       ->check(CLI::Range(1, 65536))
       ->capture_default_str();
+}
+
+std::vector<std::string> EngineOptions::words() const {
+  std::vector<std::string> words = {"--threads",
+                                    fmt::format("{}", threads),
+                                    "--activations",
+                                    activations,
+                                    fmt::format("--weights-only={}", weights_only),
+                                    "--kv",
+                                    kv,
+                                    fmt::format("--require-kernel={}", require_kernel),
+                                    "--kv-mib",
+                                    fmt::format("{}", kv_mib),
+                                    "--max-sequences",
+                                    fmt::format("{}", max_sequences),
+                                    "--prefill-chunk",
+                                    fmt::format("{}", prefill_chunk)};
+  if (!isa.empty()) words.insert(words.end(), {"--isa", isa});
+  if (show_kernels) words.emplace_back(kShowKernels);
+  return words;
 }
 
 DecoderOptions EngineOptions::decoder() const {
@@ -60,18 +88,9 @@ EngineLimits EngineOptions::limits() const {
 std::shared_ptr<const Chat> load_chat(const std::string& path) {
   if (!is_gguf(path)) return Chat::load(path);
   const GgufText text = read_gguf_text(*GgufFile::open(path));
-  return Chat::load(path, [&](const std::string& name) -> std::optional<std::string> {
-    if (name == "tokenizer.json" && !text.tokenizer_json.empty()) return text.tokenizer_json;
-    if (name == "tokenizer_config.json") return to_line(text.tokenizer_config);
-    if (name == "generation_config.json") return to_line(text.generation_config);
-    return std::nullopt;
-  });
+  return Chat::load(path, [&](const std::string& name) { return text.file(name); });
 }
 
-namespace {
-
-// No slow path is silent: one line a kind of linear, on stderr, so that results stay alone on
-// stdout.
 void report_kernels(const std::string& model, const Decoder& decoder, const Backend& backend,
                     const EngineOptions& options) {
   const std::vector<LinearKernel> kernels = decoder.kernels();
@@ -97,8 +116,6 @@ void report_kernels(const std::string& model, const Decoder& decoder, const Back
   }
   fmt::print(stderr, "warning: {}; they run slowly (--show-kernels lists them)\n", what);
 }
-
-}  // namespace
 
 LoadedModel LoadedModel::load(const std::string& directory, std::shared_ptr<Backend> backend,
                               const EngineOptions& options) {

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "app/command.h"
 #include "artifact/artifact.h"
@@ -12,6 +13,10 @@
 #include "text/chat.h"
 
 namespace sinter {
+
+std::string isa_names();  // "avx2, ref": for help
+
+constexpr const char* kShowKernels = "--show-kernels";
 
 // How to run: the flags that every command with an engine has.
 struct EngineOptions {
@@ -27,6 +32,8 @@ struct EngineOptions {
   int32_t prefill_chunk = 512;
 
   void add_to(CLI::App& app);
+  // Flags that say the same to a child process.
+  std::vector<std::string> words() const;
   EngineLimits limits() const;
   DecoderOptions decoder() const;
 };
@@ -48,6 +55,12 @@ struct LoadedModel {
   // answers do not depend on them.
   Json engine_record() const;
 };
+
+// No slow path is silent: a warning on stderr, so that results stay alone on stdout; with
+// show_kernels a line for each linear. Throws Error(unsupported, "kernel-missing") with
+// require_kernel.
+void report_kernels(const std::string& model, const Decoder& decoder, const Backend& backend,
+                    const EngineOptions& options);
 
 // The text side alone, of a model directory or a GGUF file (one with only a vocabulary will do).
 std::shared_ptr<const Chat> load_chat(const std::string& path);

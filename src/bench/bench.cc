@@ -1,12 +1,12 @@
 #include "bench/bench.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
+#include <optional>
 
 #include "base/build.h"
 #include "base/error.h"
+#include "base/huge_buffer.h"
 #include "base/progress.h"
 #include "bench/machine.h"
 
@@ -33,8 +33,6 @@ ModelConfig config_of(const Artifact& artifact) {
   return architecture_of(json).config(json);
 }
 
-int64_t physical_bytes() { return int64_t{::sysconf(_SC_PHYS_PAGES)} * ::sysconf(_SC_PAGESIZE); }
-
 // Moves the cases that this model or machine cannot run to report.skipped.
 std::vector<BenchCase> runnable(const BenchOptions& o, const ModelConfig& c, int64_t weight_bytes,
                                 BenchReport& report) {
@@ -42,11 +40,12 @@ std::vector<BenchCase> runnable(const BenchOptions& o, const ModelConfig& c, int
   std::vector<BenchCase> cases;
   for (const BenchCase& b : o.cases) {
     const int64_t kv = kv_bytes_needed(c, o.decoder.kv_dtype, {b}, o.steps);
-    if (b.longest(o.steps) > limit + o.steps) {
+    // The tokens that decoding adds may go beyond the limit: a context of just that many fits.
+    if (const int64_t tokens = b.context + b.prompt; tokens > limit) {
       report.skipped.push_back(
           {b.name, fmt::format("skipped: {} tokens are more than {}; --context N allows more",
-                               b.longest(o.steps), limit)});
-    } else if (weight_bytes + kv > physical_bytes() / 10 * 9) {
+                               tokens, limit)});
+    } else if (weight_bytes + kv > physical_memory_bytes() / 10 * 9) {
       report.skipped.push_back(
           {b.name, fmt::format("skipped: its keys and values may need {} MiB, which this machine "
                                "has not",
@@ -78,7 +77,7 @@ RoundLimits measure_limits(PeakMeter& meter, int64_t weight_bytes) {
   constexpr int kPasses = 3;
   // Far more than any cache, where the machine has it.
   const int64_t far =
-      std::clamp<int64_t>(physical_bytes() / 8, int64_t{64} << 20, int64_t{2} << 30);
+      std::clamp<int64_t>(physical_memory_bytes() / 8, int64_t{64} << 20, int64_t{2} << 30);
   RoundLimits limits;
   limits.rates = meter.arithmetic();
   limits.memory = meter.read_rate(far, kPasses);
@@ -103,7 +102,7 @@ BenchReport bench_model(const BenchOptions& o) {
   if (!o.allow_load) require_quiet_machine();
 
   const auto start = std::chrono::steady_clock::now();
-  const auto artifact = Artifact::open(o.model);
+  const auto artifact = Artifact::open(o.model, o.artifact);
   const auto backend = make_cpu_backend(o.threads, o.isa);
   DecoderOptions decoder_options = o.decoder;
   const ModelConfig config = config_of(*artifact);
@@ -114,11 +113,13 @@ BenchReport bench_model(const BenchOptions& o) {
   const BenchCase first = {.name = "first", .sequences = 1, .context = 0, .prompt = 1};
   run_case(decoder, decoder.bytes_per_token(), first, 1, 1);
   report.first_token_s = since(start);
+  if (o.loaded) o.loaded(decoder, *backend);
 
   report.machine = machine_record();
   report.build = build_name();
   report.backend = backend->name();
-  report.activations = to_string(o.decoder.activations);
+  report.activations = activations_of(decoder.kernels());
+  report.kv = plain_codec(o.decoder.kv_dtype)->name;
   report.threads = backend->n_threads();
   report.model = o.model;
   report.scheme = artifact->scheme();

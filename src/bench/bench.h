@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -22,7 +23,10 @@ struct BenchOptions {
   bool measure_limits = true;
   int threads = 0;
   std::string isa;
+  ArtifactOptions artifact;
   DecoderOptions decoder;  // kv_bytes is raised to what the cases need
+  // Sees the model before anything is measured; may throw.
+  std::function<void(const Decoder&, const Backend&)> loaded;
   const std::atomic<bool>* stop = nullptr;
 };
 

@@ -87,6 +87,7 @@ BenchReport sample_report() {
   r.build = "sinter 0 (x)";
   r.backend = "cpu/ref";
   r.activations = "exact";
+  r.kv = "f32";
   r.threads = 2;
   r.model = "m";
   r.scheme = "bf16";
@@ -148,9 +149,10 @@ TEST(Report, JsonSchemaIsStable) {
   };
   const Json json = to_json(sample_report());
   EXPECT_EQ(json["bench"], 1);
-  EXPECT_EQ(keys(json),
-            "bench build machine backend threads activations under_load model load_s first_token_s "
-            "peak_rss_bytes weights_and_kv_bytes limits cases skipped ");
+  EXPECT_EQ(
+      keys(json),
+      "bench build machine backend threads activations kv under_load model load_s first_token_s "
+      "peak_rss_bytes weights_and_kv_bytes limits cases skipped ");
   EXPECT_EQ(keys(json["model"]), "path scheme parameters weight_bytes kv_bytes_per_token ");
   EXPECT_EQ(keys(json["limits"]), "read_GB_per_s memory_GB_per_s peak Gops_per_s ");
   EXPECT_EQ(keys(json["cases"][0]),
@@ -171,6 +173,22 @@ TEST(Report, BoundIsTheFastestRateOfTheArithmetic) {
   EXPECT_EQ(bounding_rate(rates, "int8", "cpu/avx512vnni"), "int8");
   EXPECT_EQ(bounding_rate(std::span(rates).first(1), "int8", "cpu/avx512"), "f32");
   EXPECT_EQ(bounding_rate({}, "int8", "cpu/amx"), "");
+  EXPECT_EQ(bounding_rate(rates, "int8_token x 7, exact x 1", "cpu/amx"), "amx-int8");
+  EXPECT_EQ(bounding_rate(rates, "fp8_token", "cpu/amx"), "f32");
+}
+
+TEST(Report, ActivationsAreThoseOfTheKernels) {
+  const auto linear = [](const char* activations, int64_t rows) {
+    LinearKernel k;
+    k.rows = rows;
+    k.cols = 8;
+    k.kernel.activations = activations;
+    return k;
+  };
+  const std::vector<LinearKernel> kernels = {linear("exact", 10), linear("int8", 30),
+                                             linear("exact", 5)};
+  EXPECT_EQ(activations_of(kernels), "int8 x 1, exact x 2");
+  EXPECT_EQ(activations_of(std::span(kernels).first(1)), "exact");
 }
 
 Json round_of(double tokens_per_s) {
@@ -188,20 +206,33 @@ TEST(Compare, PairsCancelDrift) {
     b.push_back(round_of(drift * 1.05 * noise));
     same.push_back(round_of(drift * (1 + 0.04 * (random_uniform(7, 1, i) - 0.5))));
   }
-  const auto ratios = compare_rounds(a, b);
+  const auto ratios = compare_rounds(a, b).ratios;
   ASSERT_EQ(ratios.size(), 1u);
   EXPECT_NEAR(ratios[0].ratio, 1.05, 0.005);
   EXPECT_GT(ratios[0].low, 1.04);
   EXPECT_LT(ratios[0].high, 1.06);
   EXPECT_EQ(ratios[0].rounds, 9);
   EXPECT_NE(verdict(ratios[0]).find("B is faster"), std::string::npos);
-  EXPECT_NE(verdict(compare_rounds(b, a)[0]).find("A is faster"), std::string::npos);
-  EXPECT_EQ(verdict(compare_rounds(a, same)[0]), "no difference seen");
-  EXPECT_EQ(verdict(compare_rounds({a[0]}, {b[0]})[0]), "too few rounds to tell");
-  const auto again = compare_rounds(a, b);
+  EXPECT_NE(verdict(compare_rounds(b, a).ratios[0]).find("A is faster"), std::string::npos);
+  EXPECT_EQ(verdict(compare_rounds(a, same).ratios[0]), "no difference seen");
+  EXPECT_EQ(verdict(compare_rounds({a[0]}, {b[0]}).ratios[0]), "too few rounds to tell");
+  const auto again = compare_rounds(a, b).ratios;
   EXPECT_EQ(again[0].low, ratios[0].low);
   b[3]["cases"][0]["case"] = "other";
-  EXPECT_EQ(compare_rounds(a, b)[0].rounds, 8);
+  EXPECT_EQ(compare_rounds(a, b).ratios[0].rounds, 8);
+}
+
+TEST(Compare, NamesCasesWithoutAPair) {
+  Json a = round_of(10), b = round_of(11);
+  b["skipped"] = {{{"case", "context:9"}, {"why", "too long"}}};
+  a["cases"].push_back({{"case", "context:9"}, {"tokens_per_s", {{"median", 3}}}});
+  a["cases"].push_back({{"case", "batch:2"}, {"tokens_per_s", {{"median", 0}}}});
+  const Comparison c = compare_rounds({a}, {b});
+  ASSERT_EQ(c.ratios.size(), 1u);
+  ASSERT_EQ(c.skipped.size(), 2u);
+  EXPECT_EQ(c.skipped[0].name, "context:9");
+  EXPECT_EQ(c.skipped[0].why, "A: measured; B: too long");
+  EXPECT_EQ(c.skipped[1].why, "A: no figure; B: no figure");
 }
 
 TEST(Compare, ChildrenMustSpeakJson) {
@@ -218,6 +249,8 @@ TEST(Compare, ChildrenMustSpeakJson) {
   EXPECT_EQ(code({"echo", "{"}), "json-syntax");
   EXPECT_EQ(code({"echo", R"({"bench":2,"cases":[]})"}), "bench-child");
   EXPECT_EQ(code({"echo", R"({"bench":1,"cases":[]})"}), "");
+  EXPECT_EQ(code({"sh", "-c", "exit 130"}), "interrupted");
+  EXPECT_EQ(code({"sh", "-c", "kill -INT $$"}), "interrupted");
 }
 
 // A real model, however small: every kind of case runs, and the book-keeping adds up.
@@ -227,17 +260,24 @@ TEST(Bench, MeasuresATinyModel) {
   synth_directory(config_of(shape_named("tiny"), 1), {}, path);
   BenchOptions options;
   options.model = path;
-  options.cases = parse_cases("decode,prefill:70,batch:3,context:300,context:100000");
+  options.cases = parse_cases("decode,prefill:70,batch:3,context:300,context:4097,prefill:4097");
   options.steps = 4;
   options.chunk = 32;
   options.rounds = 2;
   options.allow_load = true;
   options.measure_limits = false;
   options.threads = 1;
+  options.decoder.activations = ActivationMode::int8;  // in vain: bf16 codes are no integers
+  size_t linears = 0;
+  options.loaded = [&](const Decoder& d, const Backend&) { linears = d.kernels().size(); };
   const BenchReport r = bench_model(options);
+  EXPECT_EQ(r.activations, "exact");
+  EXPECT_EQ(r.kv, "f32");
+  EXPECT_EQ(linears, 8u);
   ASSERT_EQ(r.cases.size(), 4u);
-  ASSERT_EQ(r.skipped.size(), 1u);
-  EXPECT_EQ(r.skipped[0].name, "context:100000");
+  ASSERT_EQ(r.skipped.size(), 2u);  // the model was made for 4096
+  EXPECT_EQ(r.skipped[0].name, "context:4097");
+  EXPECT_EQ(r.skipped[1].name, "prefill:4097");
   const auto weights = static_cast<double>(r.weight_bytes);
   const auto tokens = [&](size_t i) { return r.cases[i].samples[0].tokens; };
   const auto bytes = [&](size_t i) { return r.cases[i].samples[0].bytes; };

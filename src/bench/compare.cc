@@ -4,9 +4,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cmath>
+#include <csignal>
 #include <cstring>
 
 #include "base/error.h"
@@ -21,43 +23,72 @@ constexpr double kConfidence = 0.95;
 constexpr int kResamples = 10000;
 constexpr uint64_t kSeed = 1;
 
+const Json* entry(const Json& document, const char* list, const std::string& name) {
+  if (!document.contains(list)) return nullptr;
+  for (const Json& c : document.at(list)) {
+    if (c.at("case") == name) return &c;
+  }
+  return nullptr;
+}
+
 // Tokens per second of the case, or 0 if this document lacks it.
 double figure(const Json& document, const std::string& name) {
-  for (const Json& c : document.at("cases")) {
-    if (c.at("case") == name) return c.at("tokens_per_s").at("median").get<double>();
+  const Json* c = entry(document, "cases", name);
+  return c == nullptr ? 0 : c->at("tokens_per_s").at("median").get<double>();
+}
+
+// Of every case that a document has figures for or has skipped.
+void add_names(const Json& document, std::vector<std::string>& names) {
+  for (const char* list : {"cases", "skipped"}) {
+    if (!document.contains(list)) continue;
+    for (const Json& c : document.at(list)) {
+      const auto name = c.at("case").get<std::string>();
+      if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+    }
   }
-  return 0;
+}
+
+std::string why_skipped(const Json& document, const std::string& name) {
+  const Json* c = entry(document, "skipped", name);
+  return c != nullptr                 ? c->at("why").get<std::string>()
+         : figure(document, name) > 0 ? "measured"
+                                      : "no figure";
 }
 
 }  // namespace
 
-std::vector<RatioFigure> compare_rounds(const std::vector<Json>& a, const std::vector<Json>& b) {
+Comparison compare_rounds(const std::vector<Json>& a, const std::vector<Json>& b) {
   SINTER_CHECK(a.size() == b.size() && !a.empty());
-  std::vector<RatioFigure> ratios;
-  for (const Json& c : a.front().at("cases")) {
-    RatioFigure r;
-    r.name = c.at("case").get<std::string>();
+  std::vector<std::string> names;
+  add_names(a.front(), names);
+  add_names(b.front(), names);
+  Comparison result;
+  for (const std::string& name : names) {
     std::vector<double> of_a, of_b, logs;
     for (size_t i = 0; i < a.size(); ++i) {
-      const double x = figure(a[i], r.name), y = figure(b[i], r.name);
+      const double x = figure(a[i], name), y = figure(b[i], name);
       if (x <= 0 || y <= 0) continue;
       of_a.push_back(x);
       of_b.push_back(y);
       logs.push_back(std::log(y / x));
     }
-    if (logs.empty()) continue;
+    if (logs.empty()) {
+      result.skipped.push_back({name, fmt::format("A: {}; B: {}", why_skipped(a.front(), name),
+                                                  why_skipped(b.front(), name))});
+      continue;
+    }
     double sum = 0;
     for (const double log : logs) sum += log;
     const Interval interval = bootstrap_mean(logs, kConfidence, kResamples, kSeed);
-    r.a = median(of_a);
-    r.b = median(of_b);
-    r.ratio = std::exp(sum / static_cast<double>(logs.size()));
-    r.low = std::exp(interval.low);
-    r.high = std::exp(interval.high);
-    r.rounds = static_cast<int64_t>(logs.size());
-    ratios.push_back(r);
+    result.ratios.push_back({.name = name,
+                             .a = median(of_a),
+                             .b = median(of_b),
+                             .ratio = std::exp(sum / static_cast<double>(logs.size())),
+                             .low = std::exp(interval.low),
+                             .high = std::exp(interval.high),
+                             .rounds = static_cast<int64_t>(logs.size())});
   }
-  return ratios;
+  return result;
 }
 
 std::string verdict(const RatioFigure& r) {
@@ -104,12 +135,18 @@ Json run_for_json(const std::vector<std::string>& command) {
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
+  // A Ctrl-C reaches the child too; its own code for that is 130.
+  const int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+  if (signal == SIGINT || signal == SIGTERM ||
+      (WIFEXITED(status) && WEXITSTATUS(status) == exit_code(Fault::interrupted))) {
+    fail(Fault::interrupted, "interrupted", "bench: stopped; nothing was kept");
+  }
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
     fail(Fault::io, "bench-child",
          "{}: expected it to run `bench` and end well, it ended with {}; its own message is above",
          program,
          WIFEXITED(status) ? fmt::format("code {}", WEXITSTATUS(status))
-                           : fmt::format("signal {}", WTERMSIG(status)));
+                           : fmt::format("signal {}", signal));
   }
   const Json json = parse_json(out, program + ": its output");
   const JsonFields fields(json, program + ": its output");

@@ -3,12 +3,12 @@
 // a round's two figures.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "base/json.h"
+#include "bench/report.h"
 
 namespace sinter {
 
@@ -20,15 +20,20 @@ struct RatioFigure {
   int64_t rounds = 0;
 };
 
-// `a` and `b` hold a round's {"bench": 1, ...} each, paired by index. Cases that one of them lacks
-// are left out. Deterministic.
-std::vector<RatioFigure> compare_rounds(const std::vector<Json>& a, const std::vector<Json>& b);
+struct Comparison {
+  std::vector<RatioFigure> ratios;
+  std::vector<SkippedCase> skipped;  // cases without a pair of figures
+};
+
+// `a` and `b` hold a round's {"bench": 1, ...} each, paired by index. Deterministic.
+Comparison compare_rounds(const std::vector<Json>& a, const std::vector<Json>& b);
 
 // "1.031 (1.012-1.050)" in words: which one is faster, or that no difference was seen.
 std::string verdict(const RatioFigure& ratio);
 
 // Runs a program to its end and reads one JSON document from its standard output; its standard
-// error is ours. Throws Error(io, "bench-child") if it fails or says something else.
+// error is ours. Throws Error(io, "bench-child") if it fails or says something else,
+// Error(interrupted, "interrupted") if it was stopped.
 Json run_for_json(const std::vector<std::string>& command);
 
 }  // namespace sinter

@@ -3,9 +3,7 @@
 // fixed.
 #pragma once
 
-#include <functional>
-#include <optional>
-#include <vector>
+#include <cstdint>
 
 #include "bench/cases.h"
 #include "model/model.h"

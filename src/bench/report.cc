@@ -77,7 +77,7 @@ std::vector<std::string> heading(const BenchReport& r) {
       fmt::format("{}, {} cores, {:.0f} GiB, {}; {} threads, {}, activations {}",
                   r.machine.value("cpu", "unknown"), r.machine.value("cores", 0),
                   memory / (1 << 30), r.machine.value("os", ""), r.threads, r.backend,
-                  r.activations),
+                  r.activations, r.kv),
       r.build,
       fmt::format("load {:.2f} s, first token after {:.2f} s; peak RSS {:.0f} MiB, {:.0f} MiB of "
                   "it weights and KV",
@@ -113,10 +113,32 @@ Spread spread_of(std::vector<double> values) {
   return {median(values), *low, *high};
 }
 
+std::string activations_of(std::span<const LinearKernel> kernels) {
+  struct Mode {
+    std::string name;
+    int64_t linears = 0, weights = 0;
+  };
+  std::vector<Mode> modes;
+  for (const LinearKernel& k : kernels) {
+    const auto same = [&](const Mode& m) { return m.name == k.kernel.activations; };
+    auto mode = std::find_if(modes.begin(), modes.end(), same);
+    if (mode == modes.end()) mode = modes.insert(modes.end(), {k.kernel.activations});
+    ++mode->linears;
+    mode->weights += k.rows * k.cols;
+  }
+  if (modes.size() == 1) return modes.front().name;
+  std::stable_sort(modes.begin(), modes.end(),
+                   [](const Mode& a, const Mode& b) { return a.weights > b.weights; });
+  std::vector<std::string> texts;
+  texts.reserve(modes.size());
+  for (const Mode& m : modes) texts.push_back(fmt::format("{} x {}", m.name, m.linears));
+  return fmt::format("{}", fmt::join(texts, ", "));
+}
+
 std::string bounding_rate(std::span<const PeakRate> rates, const std::string& activations,
                           const std::string& backend) {
   constexpr std::string_view kTiles = "amx";
-  const bool integer = activations != "exact";
+  const bool integer = activations.starts_with("int8");
   const bool has_tiles = backend.find(kTiles) != std::string::npos;
   const PeakRate* best = nullptr;
   for (const PeakRate& r : rates) {
@@ -192,6 +214,7 @@ Json to_json(const BenchReport& r) {
           {"backend", r.backend},
           {"threads", r.threads},
           {"activations", r.activations},
+          {"kv", r.kv},
           {"under_load", r.under_load},
           {"model",
            {{"path", r.model},

@@ -18,7 +18,7 @@ struct Spread {
 };
 Spread spread_of(std::vector<double> values);
 
-// The hardware's limits, measured once a round, just before the cases.
+// The hardware's limits, measured once a round, just after the cases.
 struct RoundLimits {
   double read = 0;    // bytes per second of reading as many bytes as a forward reads of weights
   double memory = 0;  // the same of a block that no cache holds
@@ -36,7 +36,9 @@ struct SkippedCase {
 
 struct BenchReport {
   Json machine;
-  std::string build, backend, activations;
+  std::string build, backend;
+  std::string activations;  // as activations_of has it
+  std::string kv;           // type of stored keys and values
   int threads = 0;
   bool under_load = false;
   std::string model, scheme;
@@ -53,8 +55,13 @@ struct BenchReport {
   std::vector<SkippedCase> skipped;
 };
 
-// The rate that bounds linears with these activations ("exact", "int8") on this backend: f32, or
-// the fastest integer one, tiles only where the backend uses them. "" if there is none.
+// What really happens to the inputs of linears: "int8", or, where they differ, the mode of most
+// multiplications first: "int8 x 154, exact x 1".
+std::string activations_of(std::span<const LinearKernel> kernels);
+
+// The rate that bounds linears with these activations (the first of them) on this backend: the
+// fastest integer one for int8, tiles only where the backend uses them; else f32, which inputs
+// rounded to FP8 are multiplied in as well. "" if there is none.
 std::string bounding_rate(std::span<const PeakRate> rates, const std::string& activations,
                           const std::string& backend);
 

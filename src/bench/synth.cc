@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
+#include <optional>
 
 #include "artifact/store.h"
 #include "base/error.h"
@@ -75,20 +76,22 @@ Coding coding_named(const std::string& name) {
   return {format_named(name), ActivationMode::exact};
 }
 
-// An integer format as the scheme that a quantization_config can speak of.
+// An integer format as the scheme that a quantization_config can speak of; nothing for others.
+std::optional<Scheme> integer_scheme(const Format& format, ActivationMode activation) {
+  const Scheme scheme{.bits = static_cast<int>(format.codec->bits),
+                      .symmetric = !format.codec->has_zero_point,
+                      .group = format.group,
+                      .activation = activation};
+  if (!scheme_problem(scheme).empty() || format_of(scheme, format.scale) != format) return {};
+  return scheme;
+}
+
 Scheme scheme_of(const SynthTensor& t) {
-  const Codec& codec = *t.format.codec;
-  const Scheme scheme{.bits = static_cast<int>(codec.bits),
-                      .symmetric = !codec.has_zero_point,
-                      .group = t.format.group,
-                      .activation = t.activation};
-  if (scheme_problem(scheme).empty() && format_of(scheme, t.format.scale) == t.format) {
-    return scheme;
-  }
+  if (const auto scheme = integer_scheme(t.format, t.activation)) return *scheme;
   fail(Fault::unsupported, "synth-format",
        "{}: a model directory has no way to store {}; give -o a name that ends in .gguf if it is "
-       "one of GGUF's, or choose bf16, i8_row, i8_group:N, i4_group:N, u4_group:N ...",
-       t.name, to_string(t.format));
+       "one of GGUF's, or choose one of {}",
+       t.name, to_string(t.format), fmt::join(directory_formats(), ", "));
 }
 
 Weight as_weight(const SynthTensor& t, const SynthBytes& bytes) {
@@ -166,6 +169,22 @@ std::vector<std::vector<const SynthTensor*>> shards_of(const std::vector<SynthTe
 }
 
 }  // namespace
+
+std::vector<std::string> directory_formats() {
+  std::vector<std::string> names;
+  for (const Codec* codec : codecs()) {
+    const auto fits = [&](int32_t group) {
+      return integer_scheme({.codec = codec, .group = group}, ActivationMode::exact).has_value();
+    };
+    constexpr int32_t kAnyGroup = 128;
+    if (!codec->is_plain && fits(kAnyGroup)) {
+      names.push_back(fmt::format("{}:N", codec->name));
+    } else if (codec->is_plain || fits(0)) {
+      names.emplace_back(codec->name);
+    }
+  }
+  return names;
+}
 
 int64_t SynthTensor::bytes() const {
   return std::max<int64_t>(rows, 1) *
@@ -251,7 +270,12 @@ std::vector<std::pair<std::string, std::string>> synth_text_files(const Json& co
 }
 
 JsonMap synth_tokenizer(int64_t n_vocab) {
-  SINTER_CHECK(n_vocab >= kMinVocab);
+  if (n_vocab < kMinVocab) {
+    fail(Fault::bad_input, "config-value",
+         "config.json: vocab_size: expected at least {}, for the bytes and special tokens of a "
+         "made-up tokenizer, found {}",
+         kMinVocab, n_vocab);
+  }
   JsonMap vocab, added = JsonMap::array();
   int64_t id = 0;
   for (const char* content : {"<|pad|>", "<|bos|>", "<|end|>"}) {
@@ -304,6 +328,7 @@ SynthResult synth_directory(const Json& config, const SynthOptions& options,
   const ModelConfig c = architecture.config(fields);
   const std::vector<SynthTensor> tensors = synth_tensors(c, architecture.names, options);
   const Json written = quantised_config(config, tensors, architecture.names.embed);
+  const auto texts = synth_text_files(config);
   refuse_foreign(out);
 
   SynthResult result{.parameters = c.parameters(), .bytes = 0};
@@ -338,7 +363,7 @@ SynthResult synth_directory(const Json& config, const SynthOptions& options,
     index["weight_map"] = weight_map;
     write_file_atomically(out + "/model.safetensors.index.json", index.dump(2) + "\n");
   }
-  for (const auto& [name, text] : synth_text_files(config)) {
+  for (const auto& [name, text] : texts) {
     write_file_atomically(out + "/" + name, text);
   }
   write_file_atomically(out + "/config.json", written.dump(2) + "\n");

@@ -52,6 +52,9 @@ struct SynthResult {
   int64_t bytes = 0;  // of weights
 };
 
+// Names of the formats that such a directory can hold: "bf16", "i4_group:N" ...
+std::vector<std::string> directory_formats();
+
 // Writes a Hugging Face directory: config.json (last: without it nothing takes the directory for a
 // model), shards, and a byte-level tokenizer with the shape's vocabulary. `config` is config.json
 // of a dense model. Throws Error(bad_input, "output-foreign") if `out` is there and not empty,
@@ -71,7 +74,8 @@ SynthGguf synth_gguf(const Json& config, const SynthOptions& options, const std:
 std::vector<std::pair<std::string, std::string>> synth_text_files(const Json& config);
 
 // tokenizer.json of a byte-level BPE: ids 0 to 2 are <|pad|>, <|bos|>, <|end|>, then the 256 bytes,
-// one merge (some readers insist on one), and names that no text contains up to n_vocab.
+// one merge (some readers insist on one), and names that no text contains up to n_vocab. Throws
+// Error(bad_input, "config-value") if n_vocab has no room for them.
 JsonMap synth_tokenizer(int64_t n_vocab);
 
 }  // namespace sinter

@@ -182,6 +182,37 @@ TEST(Synth, RefusesWhatItCannotWrite) {
   EXPECT_EQ(code(out + "/a"), "format-unknown");
 }
 
+// A vocabulary without room for the bytes: an error before anything is written.
+TEST(Synth, RefusesAVocabularyThatIsTooSmall) {
+  set_progress_mode(ProgressMode::none);
+  const std::string out = scratch_directory("sinter-synth");
+  Json config = config_of(shape_named("tiny"), 1);
+  for (const int64_t vocab : {260, 259}) {
+    config["vocab_size"] = vocab;
+    for (const std::string name : {"/d", "/f.gguf"}) {
+      const std::string path = fmt::format("{}{}{}", out, vocab, name);
+      std::string code;
+      try {
+        name == "/d" ? synth_directory(config, {}, path) : synth_gguf(config, {}, path).made;
+      } catch (const Error& e) {
+        code = e.code();
+      }
+      EXPECT_EQ(code, vocab == 260 ? "" : "config-value") << path;
+      EXPECT_EQ(std::filesystem::exists(path), vocab == 260);
+    }
+  }
+}
+
+TEST(Synth, NamesWhatDirectoriesHold) {
+  const std::string names = fmt::format("{}", fmt::join(directory_formats(), " "));
+  for (const char* name : {"bf16", "i8_row", "i4_group:N", "u2_group:N"}) {
+    EXPECT_NE(names.find(name), std::string::npos) << names;
+  }
+  for (const char* name : {"q8_0", "mxfp4", "f8_row"}) {
+    EXPECT_EQ(names.find(name), std::string::npos) << names;
+  }
+}
+
 TEST(Synth, TokenizerReadsAnyText) {
   const std::string out = scratch_directory("sinter-synth");
   write_file_atomically(out + "/tokenizer.json", synth_tokenizer(1000).dump());
