@@ -8,8 +8,8 @@ import pytest
 from conftest import ROOT
 
 PEBBLE = "models/pebble"
-COMMANDS = ["inspect", "run", "compress", "gate", "judge", "perplexity", "tokenize", "detokenize",
-            "template", "doctor", "bench", "synth"]
+COMMANDS = ["inspect", "run", "compress", "convert", "gate", "judge", "perplexity", "tokenize",
+            "detokenize", "template", "activations", "doctor", "bench", "synth"]
 
 
 def test_help_lists_and_explains_every_command(sinter):
@@ -27,6 +27,9 @@ def test_help_lists_and_explains_every_command(sinter):
     ("run", PEBBLE, "x", "--top-p", "2"), ("tokenize", "nowhere"), ("inspect", PEBBLE, "--progress", "x"),
     ("compress", PEBBLE, "-r", "nowhere.yaml", "-o", "/tmp/never"),
     ("gate", PEBBLE, PEBBLE, "--suite", "nowhere", "-o", "/tmp/never"),
+    ("inspect", PEBBLE, "--isa", "ref"), ("inspect", PEBBLE, "--int8"),
+    ("activations", PEBBLE, "README.md", "--activations", "int8"),
+    ("convert", PEBBLE, "-o", "/tmp/never", "--to", "nonsense"),
 ])
 def test_usage_errors_exit_2_and_keep_stdout_clean(sinter, arguments):
     result = sinter(*arguments, code=2)
@@ -48,6 +51,42 @@ def test_inspect(sinter):
     assert out["bits_per_weight"] == pytest.approx(16, abs=0.01)
     assert len(out["tensor_list"]) == out["tensors"]
     assert out["weight_bytes"] == 2 * out["config"]["parameters"]
+
+
+def test_inspect_predicts_kernels(sinter):
+    (kind, n), = sinter("inspect", PEBBLE, "--kernels", "--isa", "ref", "--json").json()["kernels"].items()
+    assert "cpu/ref" in kind and "inputs exact" in kind and n > 10
+    assert "kernel" not in sinter("inspect", PEBBLE, env={"SINTER_ISA": "ref"}).out
+
+
+def test_inspect_leaves_out_what_inputs_need(sinter):
+    golden = "tests/golden/artifact/ct_nvfp4"
+    assert "dialect-unsupported" in sinter("inspect", golden, code=4).err
+    assert "weights only" in sinter("inspect", golden, "--weights-only").out
+
+
+def test_convert_names_a_model_by_its_directory(sinter, tmp_path):
+    shutil.copytree(ROOT / PEBBLE, tmp_path / "Pebble-0.5")
+    sinter("convert", tmp_path / "Pebble-0.5/.", "-o", tmp_path / "m.gguf", "-t", 1)
+    head = (tmp_path / "m.gguf").read_bytes()[:4096]
+    assert b"Pebble-0.5" in head.split(b"general.name")[1][:32]
+
+
+def test_activations_are_measured(sinter, tmp_path):
+    """A dense model stays exact and shows 0; int8 inputs cost something, with the checkpoint's own or without."""
+    text = tmp_path / "text.txt"
+    text.write_text("Alice has 348 apples and buys 275 more.")
+    sinter("synth", "tiny", "-o", tmp_path / "w8a8", "--format", "W8A8", "--layers", 1)
+    sinter("synth", "tiny", "-o", tmp_path / "bf16", "--layers", 1)
+
+    def modes(model, *flags):
+        report = sinter("activations", tmp_path / model, text, "--json", *flags).json()
+        assert (report["relative_error"] > 0) == (model != "bf16") and len(report["linears"]) == 8
+        return {linear["activations"] for linear in report["linears"]}
+
+    assert modes("bf16") == {"exact"}
+    assert modes("w8a8") == {"int8_token"}
+    assert modes("w8a8", "--weights-only") == {"int8"}
 
 
 def test_tokenize_and_back(sinter, tmp_path):

@@ -1,12 +1,11 @@
-// sinter inspect: what a model directory is, from headers alone.
-#include <unistd.h>
-
+// sinter inspect: what a model is, from headers alone; with --kernels, from its weights too.
 #include <algorithm>
 #include <map>
 
 #include "app/command.h"
+#include "app/loaded_model.h"
 #include "artifact/artifact.h"
-#include "base/error.h"
+#include "base/huge_buffer.h"
 #include "kv/page_pool.h"
 #include "model/config.h"
 
@@ -15,7 +14,7 @@ namespace {
 
 struct Options {
   std::string model;
-  bool tensors = false, kernels = false, int8 = false;
+  bool tensors = false, kernels = false, int8 = false, weights_only = false;
   std::string isa;
   int64_t context = 0;
 };
@@ -29,11 +28,6 @@ std::string bytes_text(int64_t bytes) {
     ++unit;
   }
   return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", x, kUnits[unit]);
-}
-
-int64_t physical_memory() {
-  return static_cast<int64_t>(::sysconf(_SC_PHYS_PAGES)) *
-         static_cast<int64_t>(::sysconf(_SC_PAGESIZE));
 }
 
 std::string_view type_name(const StoredTensor& t) {
@@ -77,7 +71,7 @@ std::map<std::string, int> kernels_of(const Artifact& artifact, const ModelConfi
 }
 
 int run(const Options& o) {
-  const auto artifact = Artifact::open(o.model);
+  const auto artifact = Artifact::open(o.model, {.weights_only = o.weights_only});
   const JsonFields json(artifact->config(), o.model + "/config.json");
   const Architecture& architecture = architecture_of(json);
   const ModelConfig c = architecture.config(json);
@@ -113,7 +107,7 @@ int run(const Options& o) {
                 {"kv_bytes_per_token", kv_per_token},
                 {"context", context},
                 {"memory_bytes_at_context", needed},
-                {"physical_memory_bytes", physical_memory()}};
+                {"physical_memory_bytes", physical_memory_bytes()}};
     if (o.kernels) out["kernels"] = kernels_of(*artifact, c, architecture, o);
     if (o.tensors) {
       for (const StoredTensor& t : artifact->checkpoint().tensors()) {
@@ -146,7 +140,7 @@ int run(const Options& o) {
   line("per token", fmt::format("{} of weights read, {} of KV written", bytes_text(per_token),
                                 bytes_text(kv_per_token)));
   line("memory", fmt::format("{} with {} tokens of context (this machine has {})",
-                             bytes_text(needed), context, bytes_text(physical_memory())));
+                             bytes_text(needed), context, bytes_text(physical_memory_bytes())));
   if (o.kernels) {
     for (const auto& [kind, n] : kernels_of(*artifact, c, architecture, o)) {
       line("kernel", fmt::format("{} x {}", n, kind));
@@ -165,13 +159,22 @@ std::function<int()> setup(CLI::App& app) {
   auto o = std::make_shared<Options>();
   app.add_option("MODEL", o->model, "A model directory or a GGUF file.")->required();
   app.add_flag("--tensors", o->tensors, "List every tensor.");
-  app.add_flag("--kernels", o->kernels,
-               "Predict how each linear will be multiplied on this machine, without loading it.");
-  app.add_option("--isa", o->isa, "With --kernels: the instruction set to predict for.");
-  app.add_flag("--int8", o->int8, "With --kernels: as with --activations int8.");
+  app.add_flag(
+      "--weights-only", o->weights_only,
+      "As with --weights-only of `sinter run`: nothing that the checkpoint asks of inputs, "
+      "keys and values.");
+  auto* kernels = app.add_flag("--kernels", o->kernels,
+                               "Predict how each linear will be multiplied on this machine.");
+  app.add_option(
+         "--isa", o->isa,
+         fmt::format("With --kernels: the instruction set to predict for: {}.", isa_names()))
+      ->needs(kernels);
+  app.add_flag("--int8", o->int8, "With --kernels: as with --activations int8.")->needs(kernels);
   app.add_option("--context", o->context, "Plan memory for this many tokens. Default: the model's.")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
-  app.footer("Reads headers only, so it is instant for any size.");
+  app.footer(
+      "Reads headers only, so it is instant for any size; with --kernels it goes through the "
+      "weights, a matrix at a time.");
   return [o] { return run(*o); };
 }
 

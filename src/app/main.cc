@@ -27,10 +27,11 @@ constexpr const Command* kCommands[] = {
 std::atomic<bool> g_interrupted = false;
 static_assert(std::atomic<bool>::is_always_lock_free);  // so a signal handler may set it
 
-// Every flag --some-flag can also be set by SINTER_SOME_FLAG.
+// Every flag --some-flag can also be set by SINTER_SOME_FLAG, but those that need another flag: a
+// variable that is meant for one command must not break the others.
 void name_environment(CLI::App& app) {
   for (CLI::Option* option : app.get_options()) {
-    if (option->get_lnames().empty()) continue;
+    if (option->get_lnames().empty() || !option->get_needs().empty()) continue;
     const std::string& name = option->get_lnames().front();
     if (name == "help" || name == "version") continue;
     std::string variable = "SINTER_" + name;
