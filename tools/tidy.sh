@@ -2,7 +2,7 @@
 # clang-format (check only) and clang-tidy over our own sources; needs both installed.
 set -eu
 build=${1:-build}
-files=$(git ls-files 'src/*.cc' 'src/*.h' 'tests/*.cc' 'bench/*.cc')
+files=$(git ls-files 'src/*.cc' 'src/*.h' 'tests/*.cc')
 echo "$files" | xargs clang-format --dry-run --Werror
 # g++'s precompiled header means nothing to clang: analyse with a build folder that has none.
 cmake -S . -B "$build-tidy" -G Ninja -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON --log-level=WARNING
