@@ -1,138 +1,185 @@
 // Attention over pages, over 16 lanes: see panel_kernels.h. A page's keys are panels whose rows are
 // its tokens, its values panels whose rows are the head's dimensions, so both products are panel
-// products. Online softmax (Milakov and Gimelshein, 2018): pages in order of position; within a
-// page a score is one chain over the head's dimensions, an output one chain over the page's tokens.
+// products. Online softmax (Milakov and Gimelshein, 2018) over blocks of pages in order of
+// position: a score is one chain over the head's dimensions, an output one chain over the block's
+// tokens.
 
 constexpr int64_t kPageLanes = kAttendPageTokens / 16;
+constexpr int64_t kBlockTokens = kAttendBlockPages * kAttendPageTokens;
 
-// A unit of P panels by N queries, and from each quad on a look `ahead`: pages are far apart, so no
-// hardware prefetcher sees the next one coming, and requests all at once would wait for each other.
+// The keys or values that come next, asked for while others are multiplied. One line of each page
+// of a block in turn: a core follows several runs of lines far better than one, and of requests
+// that follow no run it keeps too few under way to fill the memory bus.
+struct NextPages {
+  const uint8_t* at[kAttendBlockPages];
+  int64_t offset = 0;
+
+  template <int64_t lines>
+  SINTER_INLINE void prefetch() {
+    static_assert(lines % kAttendBlockPages == 0);
+    repeat<lines>([&](auto i) SINTER_INLINE {
+      __builtin_prefetch(at[i % kAttendBlockPages] + offset + i / kAttendBlockPages * 64, 0, 2);
+    });
+    offset += lines / kAttendBlockPages * 64;
+  }
+};
+
+// sum[panel][query] += a unit of P panels times N queries.
 template <typename Codes, int P, int N, int row>
 inline SINTER_INLINE void attend_unit(const uint8_t* const (&unit)[P], const Lookup& l,
-                                      const float* x, int64_t ahead, V (&sum)[P][N]) {
-  constexpr int64_t kQuadBytes = Codes::kUnitBytes / 8;
+                                      const float* x, NextPages& next, V (&sum)[P][N]) {
+  constexpr int64_t kQuadBytes = Codes::kUnitBytes / 8, kLines = P * kQuadBytes / 64;
   for (int64_t i = 0; i < 8; ++i) {
     const uint8_t* at[P];
-    repeat<P>([&](auto p) SINTER_INLINE {
-      at[p] = unit[p] + i * kQuadBytes;
-      for (int64_t line = 0; line < kQuadBytes; line += 64) {
-        __builtin_prefetch(at[p] + ahead + line, 0, 2);
-      }
-    });
+    repeat<P>([&](auto p) SINTER_INLINE { at[p] = unit[p] + i * kQuadBytes; });
+    if constexpr (kLines >= kAttendBlockPages) {
+      next.prefetch<kLines>();
+    } else if (i % 2 == 0) {
+      next.prefetch<2 * kLines>();
+    }
     ExactMode::quad<Codes, P, N, 0, row>(at, l, x + 4 * i * (row == 0 ? N : 1), sum);
   }
 }
 
-// sum[panel][query] for P panels of keys: chains over `columns` from zero. queries: a tile.
+// scores[query][token of the page] = scale * key . query
 template <typename Codes, int P, int N>
-inline void key_scores(const uint8_t* keys, const Lookup& l, int64_t columns, int64_t panel_bytes,
-                       const float* queries, int64_t ahead, V (&sum)[P][N]) {
-  const uint8_t* unit[P];
-  repeat<P>([&](auto p) SINTER_INLINE {
-    unit[p] = keys + p * panel_bytes;
-    repeat<N>([&](auto n) SINTER_INLINE { sum[p][n] = Lanes::zero(); });
-  });
-  for (int64_t c = 0; c < columns; c += kUnitColumns) {
-    attend_unit<Codes, P, N, 0>(unit, l, queries + c * N, ahead, sum);
-    repeat<P>([&](auto p) SINTER_INLINE { unit[p] += Codes::kUnitBytes; });
+inline void score_page(const uint8_t* keys, const Lookup& l, int64_t dims, float scale,
+                       const float* queries, NextPages& next, float* scores) {
+  const int64_t panel_bytes = dims * Codes::kUnitBytes / kUnitColumns;
+  for (int64_t panel = 0; panel < kPageLanes; panel += P) {
+    const uint8_t* unit[P];
+    V sum[P][N];
+    repeat<P>([&](auto p) SINTER_INLINE {
+      unit[p] = keys + (panel + p) * panel_bytes;
+      repeat<N>([&](auto n) SINTER_INLINE { sum[p][n] = Lanes::zero(); });
+    });
+    for (int64_t c = 0; c < dims; c += kUnitColumns) {
+      attend_unit<Codes, P, N, 0>(unit, l, queries + c * N, next, sum);
+      repeat<P>([&](auto p) SINTER_INLINE { unit[p] += Codes::kUnitBytes; });
+    }
+    repeat<P>([&](auto p) SINTER_INLINE {
+      repeat<N>([&](auto n) SINTER_INLINE {
+        Lanes::store(scores + n * kBlockTokens + 16 * (panel + p),
+                     Lanes::mul(sum[p][n], Lanes::broadcast(scale)));
+      });
+    });
   }
 }
 
-// out += values times weights, P panels of dimensions by N queries.
+// out[query][dim] += the page's values times its tokens' weights.
 template <typename Codes, int P, int N>
-inline void add_values(const uint8_t* values, const Lookup& l, const float* weights, int64_t dims,
-                       int64_t ahead, float* out) {
-  const uint8_t* unit[P];
-  V sum[P][N];
-  repeat<P>([&](auto p) SINTER_INLINE {
-    unit[p] = values + p * Codes::kUnitBytes;
-    repeat<N>([&](auto n) SINTER_INLINE { sum[p][n] = Lanes::load(out + n * dims + 16 * p); });
-  });
-  attend_unit<Codes, P, N, kAttendPageTokens>(unit, l, weights, ahead, sum);
-  repeat<P>([&](auto p) SINTER_INLINE {
-    repeat<N>([&](auto n) SINTER_INLINE { Lanes::store(out + n * dims + 16 * p, sum[p][n]); });
-  });
+inline void add_page(const uint8_t* values, const Lookup& l, int64_t dims, const float* weights,
+                     NextPages& next, float* out) {
+  for (int64_t d = 0; d < dims; d += 16 * P) {
+    const uint8_t* unit[P];
+    V sum[P][N];
+    repeat<P>([&](auto p) SINTER_INLINE {
+      unit[p] = values + (d / 16 + p) * Codes::kUnitBytes;
+      repeat<N>([&](auto n)
+                    SINTER_INLINE { sum[p][n] = Lanes::load(out + n * dims + d + 16 * p); });
+    });
+    attend_unit<Codes, P, N, kBlockTokens>(unit, l, weights, next, sum);
+    repeat<P>([&](auto p) SINTER_INLINE {
+      repeat<N>([&](auto n)
+                    SINTER_INLINE { Lanes::store(out + n * dims + d + 16 * p, sum[p][n]); });
+    });
+  }
 }
+
+// What one query has seen so far: out = sum of exp(score - peak) * value, total = that of 1.
+struct Softmax {
+  float peak = -__builtin_inff();
+  V total = Lanes::zero();
+
+  // Turns `n` scores into weights, and brings out and total to the new peak.
+  void add(int64_t n, float* scores, int64_t dims, float* out) {
+    V top = Lanes::load(scores);
+    for (int64_t t = 16; t < n; t += 16) top = Lanes::max(Lanes::load(scores + t), top);
+    const float most = Lanes::top(top);
+    if (most > peak) {
+      const V shrink = Lanes::exp(Lanes::broadcast(peak - most));
+      total = Lanes::mul(total, shrink);
+      for (int64_t d = 0; d < dims; d += 16) {
+        Lanes::store(out + d, Lanes::mul(Lanes::load(out + d), shrink));
+      }
+      peak = most;
+    }
+    // No token of this block is in reach and none was before: exp(-inf - -inf) would be NaN.
+    const V shift = Lanes::broadcast(peak == -__builtin_inff() ? 0.0f : peak);
+    for (int64_t t = 0; t < n; t += 16) {
+      const V e = Lanes::exp(Lanes::sub(Lanes::load(scores + t), shift));
+      total = Lanes::add(total, e);
+      Lanes::store(scores + t, e);
+    }
+  }
+};
 
 template <typename Codes, int N>
 void attend_queries(const AttendJob& job, int64_t first) {
-  const int64_t dims = job.dims;  // padded to 32
+  constexpr int P = Lanes::kAttendPanels;
   const Lookup l(Panels{});
-  const int64_t panel_bytes = dims * Codes::kUnitBytes / kUnitColumns;
-  float* queries = job.scratch;
-  for (int64_t d = 0; d < dims; ++d) {
-    for (int64_t n = 0; n < N; ++n) queries[d * N + n] = job.queries[(first + n) * dims + d];
-  }
+  const int64_t dims = job.dims;  // padded to 32
+  const int32_t* begins = job.begin + first;
+  const int32_t* ends = job.end + first;
   float* out = job.out + first * dims;
-  alignas(64) float weights[N][kAttendPageTokens];
-  float peaks[N];
-  V totals[N];
-  int32_t begin = job.end[first], end = 0;  // tokens that some query sees
-  repeat<N>([&](auto n) SINTER_INLINE {
-    peaks[n] = -__builtin_inff();
-    totals[n] = Lanes::zero();
-    if (job.begin[first + n] < begin) begin = job.begin[first + n];
-    if (job.end[first + n] > end) end = job.end[first + n];
+  float* queries = job.scratch;
+  Softmax softmax[N];
+  int64_t begin = begins[0], end = ends[0];          // tokens that some query sees
+  int64_t all_begin = begins[0], all_end = ends[0];  // and those that every one does
+  for (int64_t n = 0; n < N; ++n) {
+    for (int64_t d = 0; d < dims; ++d) queries[d * N + n] = job.queries[(first + n) * dims + d];
     for (int64_t d = 0; d < dims; d += 16) Lanes::store(out + n * dims + d, Lanes::zero());
-  });
-  const int64_t value_bytes = job.value_offset;
-  for (int64_t page = begin / kAttendPageTokens; page * kAttendPageTokens < end; ++page) {
-    const uint8_t* keys = job.pages[page] + job.offset;
-    const bool has_next = (page + 1) * kAttendPageTokens < end;
-    const int64_t ahead = has_next ? job.pages[page + 1] - job.pages[page] : 0;
-    for (int64_t panel = 0; panel < kPageLanes; panel += Lanes::kAttendPanels) {
-      constexpr int P = Lanes::kAttendPanels;
-      V sum[P][N];
-      key_scores<Codes, P, N>(keys + panel * panel_bytes, l, dims, panel_bytes, queries, ahead,
-                              sum);
-      repeat<P>([&](auto p) SINTER_INLINE {
-        repeat<N>([&](auto n) SINTER_INLINE {
-          Lanes::store(weights[n] + 16 * (panel + p),
-                       Lanes::mul(sum[p][n], Lanes::broadcast(job.scale)));
-        });
-      });
+    if (begins[n] < begin) begin = begins[n];
+    if (begins[n] > all_begin) all_begin = begins[n];
+    if (ends[n] > end) end = ends[n];
+    if (ends[n] < all_end) all_end = ends[n];
+  }
+
+  alignas(64) float weights[N][kBlockTokens];
+  const int64_t n_pages = (end + kAttendPageTokens - 1) / kAttendPageTokens;
+  // Keys (offset 0) or values of the block that begins with this page, or of the last page again.
+  const auto pages_from = [&](int64_t page, int64_t offset) SINTER_INLINE {
+    NextPages next;
+    for (int64_t i = 0; i < kAttendBlockPages; ++i) {
+      const int64_t wanted = page + i < n_pages ? page + i : n_pages - 1;
+      next.at[i] = job.pages[wanted] + job.offset + offset;
     }
-    const int64_t start = page * kAttendPageTokens;
-    repeat<N>([&](auto n) SINTER_INLINE {
-      float* w = weights[n];
-      const int64_t from = job.begin[first + n] - start, to = job.end[first + n] - start;
-      for (int64_t t = 0; t < kAttendPageTokens && t < from; ++t) w[t] = -__builtin_inff();
-      for (int64_t t = to < 0 ? 0 : to; t < kAttendPageTokens; ++t) w[t] = -__builtin_inff();
-      V top = Lanes::load(w);
-      for (int64_t i = 1; i < kPageLanes; ++i) top = Lanes::max(Lanes::load(w + 16 * i), top);
-      const float most = Lanes::top(top);
-      if (most > peaks[n]) {
-        const V shrink = Lanes::exp(Lanes::broadcast(peaks[n] - most));
-        totals[n] = Lanes::mul(totals[n], shrink);
-        for (int64_t d = 0; d < dims; d += 16) {
-          float* at = out + n * dims + d;
-          Lanes::store(at, Lanes::mul(Lanes::load(at), shrink));
-        }
-        peaks[n] = most;
+    return next;
+  };
+  int64_t page = begin / kBlockTokens * kAttendBlockPages;
+  for (; page < n_pages; page += kAttendBlockPages) {
+    const int64_t left = n_pages - page;
+    const int64_t in_block = left < kAttendBlockPages ? left : kAttendBlockPages;
+    const int64_t start = page * kAttendPageTokens, n_tokens = in_block * kAttendPageTokens;
+
+    NextPages next = pages_from(page, job.value_offset);
+    for (int64_t i = 0; i < in_block; ++i) {
+      score_page<Codes, P, N>(job.pages[page + i] + job.offset, l, dims, job.scale, queries, next,
+                              weights[0] + i * kAttendPageTokens);
+    }
+    const bool all_seen = start >= all_begin && start + n_tokens <= all_end;
+    for (int64_t n = 0; n < N; ++n) {
+      float* scores = weights[n];
+      for (int64_t t = 0; !all_seen && t < n_tokens; ++t) {
+        if (start + t < begins[n] || start + t >= ends[n]) scores[t] = -__builtin_inff();
       }
-      // No token of this page is in reach and none was before: exp(-inf - -inf) would be NaN.
-      const V shift = Lanes::broadcast(peaks[n] == -__builtin_inff() ? 0.0f : peaks[n]);
-      for (int64_t i = 0; i < kPageLanes; ++i) {
-        const V e = Lanes::exp(Lanes::sub(Lanes::load(w + 16 * i), shift));
-        totals[n] = Lanes::add(totals[n], e);
-        Lanes::store(w + 16 * i, e);
-      }
-    });
-    const uint8_t* values = keys + value_bytes;
-    constexpr int P = Lanes::kAttendPanels;
-    for (int64_t d = 0; d < dims; d += 16 * P) {
-      add_values<Codes, P, N>(values + d / 16 * Codes::kUnitBytes, l, weights[0], dims, ahead,
-                              out + d);
+      softmax[n].add(n_tokens, scores, dims, out + n * dims);
+    }
+    next = pages_from(page + kAttendBlockPages, 0);
+    for (int64_t i = 0; i < in_block; ++i) {
+      add_page<Codes, P, N>(job.pages[page + i] + job.offset + job.value_offset, l, dims,
+                            weights[0] + i * kAttendPageTokens, next, out);
     }
   }
-  repeat<N>([&](auto n) SINTER_INLINE {
-    const V inverse = Lanes::broadcast(1.0f / Lanes::sum(totals[n]));
+
+  for (int64_t n = 0; n < N; ++n) {
+    const V inverse = Lanes::broadcast(1.0f / Lanes::sum(softmax[n].total));
     for (int64_t d = 0; d < dims; d += 16) {
       float* at = out + n * dims + d;
-      // + 0: a page wholly out of reach may have made +0 of -0.
+      // + 0: a block wholly out of reach may have made +0 of -0.
       Lanes::store(at, Lanes::add(Lanes::mul(Lanes::load(at), inverse), Lanes::zero()));
     }
-  });
+  }
 }
 
 template <typename Codes>

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "base/error.h"
@@ -85,6 +86,21 @@ const T* tiled(const TileWidths& widths, ThreadPool& threads, const T* rows, int
   return out;
 }
 
+// Rows into matrices of 16 inputs by 64 columns (see Kernels::int8_matrices).
+const int8_t* in_matrices(ThreadPool& threads, const int8_t* rows, int64_t n, int64_t columns,
+                          int8_t* out) {
+  threads.run((n + 15) / 16, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = 16 * begin; i < std::min(16 * end, n); ++i) {
+      int8_t* to = out + i / 16 * 16 * round_up(columns, 64) + i % 16 * 64;
+      for (int64_t c = 0; c < columns; c += 64, to += 16 * 64) {
+        std::memcpy(to, rows + i * columns + c,
+                    static_cast<size_t>(std::min<int64_t>(64, columns - c)));
+      }
+    }
+  });
+  return out;
+}
+
 }  // namespace
 
 bool is_int8(ActivationMode mode) {
@@ -146,7 +162,7 @@ void Inputs::prepare(const Kernels& k, ThreadPool& threads, Activation activatio
         const int64_t n = std::min(w.block, cols - b * w.block);
         float sum = 0;
         for (int64_t c = 0; c < n; ++c) sum += from[c];
-        sums[i * job.n_blocks + b] = sum;
+        sums[b * x.rows + i] = sum;
       }
     }
     job.x_sum = sums;
@@ -162,7 +178,7 @@ void Inputs::prepare(const Kernels& k, ThreadPool& threads, Activation activatio
   // The dynamic mode's scales follow the weight's groups, from 32 to 128 columns.
   const int64_t run =
       rounding.columns == 0 ? round_up(cols, job.block) : std::max(job.block, kUnitColumns);
-  auto* codes = sized(codes_, round_up(x.rows, 16) * w.columns);
+  auto* codes = sized(codes_, x.rows * w.columns);
   float* scales = sized(scales_, x.rows * job.n_blocks);
   int32_t* biases = sized(biases_, x.rows * job.n_blocks);
   float* sums = has_offset ? sized(sums_, x.rows * job.n_blocks) : nullptr;
@@ -179,8 +195,8 @@ void Inputs::prepare(const Kernels& k, ThreadPool& threads, Activation activatio
         if (!usable) std::fill(to + at, to + at + n, int8_t{0});
         for (int64_t c = at; c < at + n; c += job.block) {
           const int64_t block = std::min(job.block, w.columns - c);
-          const int64_t b = i * job.n_blocks + c / job.block;
           if (c / job.block >= job.n_blocks) break;
+          const int64_t b = c / job.block * x.rows + i;
           const int32_t sum = usable ? k.round_codes(from + c, scale, block, to + c) : 0;
           scales[b] = scale;
           biases[b] = -w.bias * sum;
@@ -189,12 +205,10 @@ void Inputs::prepare(const Kernels& k, ThreadPool& threads, Activation activatio
       }
     }
   });
-  if (k.int8_rows && x.rows > k.tiles.few) {
-    job.codes = codes;
-  } else {
-    int8_t* tiles = sized(code_tiles_, x.rows * w.columns);
-    job.codes = tiled(k.tiles, threads, codes, w.columns, 4, x.rows, w.columns, tiles);
-  }
+  int8_t* tiles = sized(code_tiles_, round_up(x.rows, 16) * round_up(w.columns, 64));
+  job.codes = k.int8_matrices && x.rows > k.tiles.few
+                  ? in_matrices(threads, codes, x.rows, w.columns, tiles)
+                  : tiled(k.tiles, threads, codes, w.columns, 4, x.rows, w.columns, tiles);
   job.x_scale = scales;
   job.x_bias = biases;
   job.x_sum = sums;

@@ -10,15 +10,15 @@
 
 constexpr Kernels table(const char* name, bool (*supported)(), const PeakKernels* peaks) {
 #ifdef SINTER_MATRIX
-  constexpr bool kInt8Rows = true;
+  constexpr bool kInt8Matrices = true;
 #else
-  constexpr bool kInt8Rows = false;
+  constexpr bool kInt8Matrices = false;
 #endif
   return {.name = name,
           .supported = supported,
           .peaks = peaks,
           .tiles = Lanes::kTiles,
-          .int8_rows = kInt8Rows,
+          .int8_matrices = kInt8Matrices,
           .exact = kExactPanels,
           .int8 = kInt8Panels,
           .attend = kAttendPages,

@@ -10,6 +10,8 @@
 namespace sinter::cpu {
 
 inline constexpr int64_t kAttendPageTokens = 32;
+// Pages of one step of the softmax: part of the order of its sums.
+inline constexpr int64_t kAttendBlockPages = 4;
 
 // Queries of one sequence that share one head of keys and values, in one layer.
 struct AttendJob {
@@ -36,8 +38,8 @@ struct Kernels {
   const PeakKernels* peaks;  // what a CPU of this kind can do at best
 
   TileWidths tiles;
-  // Many int8 inputs lie as rows, [n rounded up to 16, columns], not in tiles.
-  bool int8_rows = false;
+  // Many int8 inputs lie not in tiles but in matrices [n / 16][columns / 64][16][64].
+  bool int8_matrices = false;
   // By CodeKind. y = W x for panels [begin, end): see panel_kernels.h. Null = no such kernel.
   using MultiplyPanels = void (*)(const PanelJob& job, int64_t begin, int64_t end);
   MultiplyPanels const* exact;

@@ -235,7 +235,7 @@ inline SINTER_INLINE void exact_quad(const uint8_t* const (&unit)[P], const Look
     repeat<P>([&](auto p) SINTER_INLINE { w[p] = Codes::template level<i, j>(unit[p], l); });
     repeat<N>([&](auto n) SINTER_INLINE {
       const V input = Lanes::broadcast(x[row == 0 ? (4 * i + j) * N + n : n * row + 4 * i + j]);
-      repeat<P>([&](auto p) SINTER_INLINE { sum[p][n] = Lanes::fma(w[p], input, sum[p][n]); });
+      repeat<P>([&](auto p) SINTER_INLINE { Lanes::accumulate(w[p], input, sum[p][n]); });
     });
   });
 }
@@ -312,7 +312,7 @@ void add_blocks(const PanelJob& job, const Lookup& l, int64_t panel, int64_t fir
     repeat<N>([&](auto n) SINTER_INLINE {
       repeat<P>([&](auto p) SINTER_INLINE {
         if constexpr (kInt8) {
-          sum[p][n] = Lanes::broadcast_int(job.x_bias[(first + n) * job.n_blocks + b]);
+          sum[p][n] = Lanes::broadcast_int(job.x_bias[b * job.n + first + n]);
         } else {
           sum[p][n] = Lanes::zero();
         }
@@ -332,7 +332,7 @@ void add_blocks(const PanelJob& job, const Lookup& l, int64_t panel, int64_t fir
     BlockFactors<P> f;
     f.load(w, panel, b);
     repeat<N>([&](auto n) SINTER_INLINE {
-      const int64_t at = (first + n) * job.n_blocks + b;
+      const int64_t at = b * job.n + first + n;
       repeat<P>([&](auto p) SINTER_INLINE {
         if constexpr (kInt8) {
           const V scale = Lanes::mul(f.scale[p], Lanes::broadcast(job.x_scale[at]));
@@ -410,7 +410,7 @@ inline void unpack_unit(const uint8_t* unit, const Lookup& l, uint8_t* out) {
 }
 
 // The packed codes that come next, asked for while others are multiplied: a share at each of
-// `parts` occasions, since a core has few requests under way at a time.
+// `parts` occasions, and each panel's halves as runs of their own (see NextPages).
 template <int P>
 struct Next {
   const uint8_t* codes[P];
@@ -419,10 +419,14 @@ struct Next {
   int64_t part = 0;
 
   void prefetch() {
-    const int64_t from = bytes * part / parts, to = bytes * (part + 1) / parts;
+    const int64_t half = bytes / 2;
+    const int64_t from = half * part / parts, to = half * (part + 1) / parts;
     ++part;
     for (int64_t at = from - from % 64; at < to; at += 64) {
-      repeat<P>([&](auto p) SINTER_INLINE { __builtin_prefetch(codes[p] + at, 0, 2); });
+      repeat<P>([&](auto p) SINTER_INLINE {
+        __builtin_prefetch(codes[p] + at, 0, 2);
+        __builtin_prefetch(codes[p] + half + at, 0, 2);
+      });
     }
   }
 };
@@ -466,6 +470,31 @@ void tiles(const PanelJob& job, const Lookup& l, int64_t panel, int64_t begin, i
 }
 
 #ifdef SINTER_MATRIX
+// totals[input][panel][row] += the integer sums of block b, as add_blocks scales them, for n inputs
+// from `first` on.
+template <bool has_offset>
+inline void add_sums(const PanelJob& job, const BlockFactors<2>& f, int64_t b, int64_t first,
+                     int64_t n, const int32_t (&sums)[2][32][16], float* totals) {
+  const int64_t at = b * job.n + first;
+  const float* x_scale = job.x_scale + at;
+  const int32_t* x_bias = job.x_bias + at;
+  const float* x_sum = has_offset ? job.x_sum + at : nullptr;
+  for (int64_t i = 0; i < n; ++i) {
+    const V scale = Lanes::broadcast(x_scale[i]);
+    const I bias = Lanes::broadcast_int(x_bias[i]);
+    repeat<2>([&](auto p) SINTER_INLINE {
+      float* total_at = totals + (2 * i + p) * kPanelRows;
+      const I sum = Lanes::load_int(reinterpret_cast<const uint8_t*>(sums[p][i]));
+      V total = Lanes::fma(Lanes::mul(f.scale[p], scale),
+                           Lanes::to_float(Lanes::add_int(sum, bias)), Lanes::load(total_at));
+      if constexpr (has_offset) {
+        total = Lanes::negated_fma(f.offset[p], Lanes::broadcast(x_sum[i]), total);
+      }
+      Lanes::store(total_at, total);
+    });
+  }
+}
+
 // The same totals by matrix instructions: integers first, then the same scaling in the same order.
 inline void matrix_tiles(const PanelJob& job, int64_t panel, int64_t begin, int64_t end,
                          const uint8_t* const (&codes)[2], Next<2>& next, float* totals) {
@@ -475,8 +504,12 @@ inline void matrix_tiles(const PanelJob& job, int64_t panel, int64_t begin, int6
   const int64_t step = job.block % 64 == 0 && w.columns % 64 == 0 ? 64
                        : job.block % 32 == 0                      ? 32
                                                                   : 16;
+  const int64_t tile_bytes = 16 * round_up(w.columns, 64);  // of 16 inputs
   const MatrixTiles matrix(static_cast<int>(step));
-  alignas(64) int32_t sums[2][2][16][16];
+  alignas(64) int32_t sums[2][32][16];
+  for (int64_t i = 0; begin == 0 && i < 2 * job.n; ++i) {
+    Lanes::store(totals + i * kPanelRows, Lanes::zero());
+  }
   for (int64_t b = begin; b < end; ++b) {
     BlockFactors<2> f;
     f.load(w, panel, b);
@@ -485,26 +518,12 @@ inline void matrix_tiles(const PanelJob& job, int64_t panel, int64_t begin, int6
     const int64_t at = (column - begin * job.block) * 16;
     const uint8_t* const from[2] = {codes[0] + at, codes[1] + at};
     for (int64_t m = 0; m < job.n; m += 32) {
-      next.prefetch();
-      matrix.multiply(from, job.codes + m * w.columns + column, w.columns, job.n - m > 16, columns,
-                      step, sums);
       const int64_t n = job.n - m < 32 ? job.n - m : 32;
-      for (int64_t i = 0; i < n; ++i) {
-        const int64_t input = (m + i) * job.n_blocks + b;
-        const V x_scale = Lanes::broadcast(job.x_scale[input]);
-        const I bias = Lanes::broadcast_int(job.x_bias[input]);
-        repeat<2>([&](auto p) SINTER_INLINE {
-          float* total_at = totals + ((m + i) * 2 + p) * kPanelRows;
-          const auto* sum = reinterpret_cast<const uint8_t*>(sums[p][i / 16][i % 16]);
-          const V product = Lanes::to_float(Lanes::add_int(Lanes::load_int(sum), bias));
-          V total = b == 0 ? Lanes::zero() : Lanes::load(total_at);
-          total = Lanes::fma(Lanes::mul(f.scale[p], x_scale), product, total);
-          if (f.has_offset) {
-            total = Lanes::negated_fma(f.offset[p], Lanes::broadcast(job.x_sum[input]), total);
-          }
-          Lanes::store(total_at, total);
-        });
-      }
+      next.prefetch();
+      matrix.multiply(from, job.codes + m / 16 * tile_bytes, tile_bytes, column, n > 16, columns,
+                      step, sums);
+      const auto add = f.has_offset ? add_sums<true> : add_sums<false>;
+      add(job, f, b, m, n, sums, totals + 2 * m * kPanelRows);
     }
   }
   if (end != job.n_blocks) return;

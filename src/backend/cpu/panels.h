@@ -73,17 +73,17 @@ struct PanelJob {
   const int8_t* codes;  // or int8
   int64_t block;        // columns; the weight's, or all of them for an int8 sum over a whole row
   int64_t n_blocks;
-  const float* x_scale;   // [n, n_blocks]: int8 only
-  const int32_t* x_bias;  // [n, n_blocks]: -bias * sum of the codes; int8 only
-  const float* x_sum;     // [n, n_blocks]: sum of the inputs; only where the weight has offsets
+  const float* x_scale;   // [n_blocks, n]: int8 only
+  const int32_t* x_bias;  // [n_blocks, n]: -bias * sum of the codes; int8 only
+  const float* x_sum;     // [n_blocks, n]: sum of the inputs; only where the weight has offsets
   float* y;               // [n, y_stride]
   int64_t y_stride;
   uint8_t* scratch;  // of this thread: panel_scratch_bytes(n, columns), aligned to 64
 };
 
 // Columns of an unpacked copy (exact: 64 bytes each for 16 rows; int8: 16).
-inline constexpr int64_t kExactChunk = 256;
-inline constexpr int64_t kInt8Chunk = 1024;
+inline constexpr int64_t kExactChunk = 128;
+inline constexpr int64_t kInt8Chunk = 512;
 inline constexpr int64_t kMostTilePanels = 2;
 
 // How inputs are split into tiles: the widest that an instruction set has while many are left, then

@@ -31,10 +31,12 @@ class MatrixTiles {
   MatrixTiles(const MatrixTiles&) = delete;
   MatrixTiles& operator=(const MatrixTiles&) = delete;
 
-  // sums[panel][tile of inputs][input][row] over `columns` columns. codes: of the two panels; x: 32
-  // inputs (or, if !two, 16), `stride` apart.
-  static void multiply(const uint8_t* const (&codes)[2], const int8_t* x, int64_t stride, bool two,
-                       int64_t columns, int64_t step, int32_t (&sums)[2][2][16][16]) {
+  // sums[panel][input][row] over columns [first, first + columns). codes: of the two
+  // panels, from the first column on; x: 16 inputs as matrices of 64 columns (Kernels), and, if
+  // `two`, 16 more at x + next.
+  static void multiply(const uint8_t* const (&codes)[2], const int8_t* x, int64_t next,
+                       int64_t first, bool two, int64_t columns, int64_t step,
+                       int32_t (&sums)[2][32][16]) {
     _tile_zero(0);
     _tile_zero(2);
     if (two) {
@@ -42,21 +44,22 @@ class MatrixTiles {
       _tile_zero(3);
     }
     for (int64_t c = 0; c < columns; c += step) {
+      const int8_t* inputs = x + (first + c) / 64 * 1024 + (first + c) % 64;
       _tile_loadd(6, codes[0] + 16 * c, 64);
       _tile_loadd(7, codes[1] + 16 * c, 64);
-      _tile_loadd(4, x + c, stride);
+      _tile_loadd(4, inputs, 64);
       _tile_dpbsud(0, 4, 6);
       _tile_dpbsud(2, 4, 7);
       if (!two) continue;
-      _tile_loadd(5, x + 16 * stride + c, stride);
+      _tile_loadd(5, inputs + next, 64);
       _tile_dpbsud(1, 5, 6);
       _tile_dpbsud(3, 5, 7);
     }
     _tile_stored(0, sums[0][0], 64);
     _tile_stored(2, sums[1][0], 64);
     if (two) {
-      _tile_stored(1, sums[0][1], 64);
-      _tile_stored(3, sums[1][1], 64);
+      _tile_stored(1, sums[0][16], 64);
+      _tile_stored(3, sums[1][16], 64);
     }
   }
 };

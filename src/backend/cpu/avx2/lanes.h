@@ -109,6 +109,11 @@ struct Lanes {
   static Float fma(Float x, Float y, Float z) {
     return {_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)};
   }
+  // As AVX-512's.
+  static void accumulate(Float x, Float y, Float& sum) {
+    asm("vfmadd231ps %2, %1, %0" : "+x"(sum.a) : "x"(x.a), "x"(y.a));
+    asm("vfmadd231ps %2, %1, %0" : "+x"(sum.b) : "x"(x.b), "x"(y.b));
+  }
   static Float negated_fma(Float x, Float y, Float z) {
     return {_mm256_fnmadd_ps(x.a, y.a, z.a), _mm256_fnmadd_ps(x.b, y.b, z.b)};
   }

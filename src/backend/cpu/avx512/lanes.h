@@ -80,6 +80,11 @@ struct Lanes {
   }
   static Float mul(Float a, Float b) { return _mm512_mul_ps(a, b); }
   static Float fma(Float a, Float b, Float c) { return _mm512_fmadd_ps(a, b, c); }
+  // sum += a * b. Said so, because a compiler that may choose which operand to overwrite chooses an
+  // input, and then copies sums about and moves some to memory: half of the speed of a full tile.
+  static void accumulate(Float a, Float b, Float& sum) {
+    asm("vfmadd231ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+  }
   static Float negated_fma(Float a, Float b, Float c) { return _mm512_fnmadd_ps(a, b, c); }
   static Int bits(Int v, uint32_t mask) {
     return _mm512_and_si512(v, _mm512_set1_epi32(static_cast<int>(mask)));

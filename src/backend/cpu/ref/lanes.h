@@ -109,6 +109,7 @@ struct Lanes {
                                 static_cast<double>(c.at[i]));
     });
   }
+  static void accumulate(const Float& a, const Float& b, Float& sum) { sum = fma(a, b, sum); }
   static Float negated_fma(const Float& a, const Float& b, const Float& c) {
     return fma(each<Float>([&](int i) { return -a.at[i]; }), b, c);
   }
