@@ -156,7 +156,9 @@ def check(model, weights, source, text, *flags):
     result = subprocess.run([SINTER, "--progress", "none", "perplexity", model, text, "--json",
                              "--require-kernel", *flags], capture_output=True, text=True, check=True)
     ours = json.loads(result.stdout)["nll_per_token"]
-    assert ours == pytest.approx(nll(weights, tokens, config_of(source)), rel=2e-5)
+    # float32 sums: the worst of these models and formats is 1.4e-7 off. Keys and values in F16 would be
+    # 2e-6 to 6e-5 off, int8 activations 2e-4 and more, the dense weights instead of int8's 5e-4 and more.
+    assert ours == pytest.approx(nll(weights, tokens, config_of(source)), rel=1e-6)
 
 
 @pytest.mark.parametrize("isa", ["ref", "avx2", "avx512", "avx512vnni", "amx"])

@@ -5,6 +5,7 @@
 #include "app/command.h"
 #include "app/loaded_model.h"
 #include "artifact/artifact.h"
+#include "base/error.h"
 #include "base/huge_buffer.h"
 #include "kv/page_pool.h"
 #include "model/config.h"

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <unordered_map>
 
 #include "base/error.h"
@@ -35,7 +36,7 @@ struct Pre {
 };
 
 const std::vector<Pre>& pre_tokenizers() {
-  static const std::vector<Pre> list = {
+  static const std::vector<Pre> kList = {
       {{"llama-bpe", "llama3", "llama-v3", "falcon3", "pixtral"},
        {kLlama3, kByteLevel},
        true,
@@ -57,7 +58,7 @@ const std::vector<Pre>& pre_tokenizers() {
       {{"deepseek-v3"}, {R"(\p{N}{1,3})", "[一-龥぀-ゟ゠-ヿ]+", kDeepSeek3, kByteLevel}},
       {{"default"}, {R"([\p{P}\$\+<=>\^~\|]+)", kGpt2, R"(\p{N}+)", "[0-9][0-9][0-9]", kByteLevel}},
   };
-  return list;
+  return kList;
 }
 
 template <typename... Args>
@@ -233,6 +234,11 @@ class TextReader {
       fail(Fault::corrupt, "gguf-key",
            "{}: tokenizer.ggml.scores: expected one for each of {} tokens, found {}", file_.path(),
            tokens_.size(), scores.size());
+    }
+    if (!std::all_of(scores.begin(), scores.end(), [](double x) { return std::isfinite(x); })) {
+      fail(Fault::corrupt, "gguf-key",
+           "{}: tokenizer.ggml.scores: expected finite numbers, found one that is not",
+           file_.path());
     }
     std::unordered_map<std::string_view, size_t> ids;
     for (size_t i = 0; i < tokens_.size(); ++i) ids.emplace(tokens_[i], i);

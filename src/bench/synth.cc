@@ -50,7 +50,7 @@ uint64_t stream_of(const std::string& name) {
 
 // One row of draws; a call of the generator gives eight.
 void normal_row(uint64_t seed, uint64_t stream, int64_t row, std::span<float> w) {
-  static const std::vector<float> quantile = normal_quantiles();
+  static const std::vector<float> kQuantile = normal_quantiles();
   const uint64_t calls = (w.size() + 7) / 8;
   for (size_t i = 0; i < w.size(); i += 8) {
     const uint64_t index = static_cast<uint64_t>(row) * calls + i / 8;
@@ -59,7 +59,7 @@ void normal_row(uint64_t seed, uint64_t stream, int64_t row, std::span<float> w)
                     static_cast<uint32_t>(stream), static_cast<uint32_t>(stream >> 32)},
                    {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)});
     for (size_t j = 0; j < 8 && i + j < w.size(); ++j) {
-      w[i + j] = kStandardDeviation * quantile[bits[j / 2] >> (16 * (j % 2)) & 0xFFFF];
+      w[i + j] = kStandardDeviation * kQuantile[bits[j / 2] >> (16 * (j % 2)) & 0xFFFF];
     }
   }
 }
@@ -355,7 +355,7 @@ SynthResult synth_directory(const Json& config, const SynthOptions& options,
     std::vector<TensorToWrite> to_write;
     to_write.reserve(owned.size());
     for (const OwnedTensor& o : owned) to_write.push_back(o.to_write());
-    write_safetensors(out + "/" + file, to_write);
+    write_safetensors(fmt::format("{}/{}", out, file), to_write);
   }
   if (shards.size() > 1) {
     JsonMap index;
@@ -364,7 +364,7 @@ SynthResult synth_directory(const Json& config, const SynthOptions& options,
     write_file_atomically(out + "/model.safetensors.index.json", index.dump(2) + "\n");
   }
   for (const auto& [name, text] : texts) {
-    write_file_atomically(out + "/" + name, text);
+    write_file_atomically(fmt::format("{}/{}", out, name), text);
   }
   write_file_atomically(out + "/config.json", written.dump(2) + "\n");
   return result;
