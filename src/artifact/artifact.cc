@@ -16,12 +16,18 @@ namespace sinter {
 namespace {
 
 // Beside the weights, what decides how a prompt is read and an answer ended.
-constexpr std::array kAnswerFiles = {
-    "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json",
-    "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "tokenizer.model",
-    "chat_template.jinja", "chat_template.json",
-    // How weights are meant, in some dialects (dialect.h).
-    "hf_quant_config.json", "quantize_config.json", "quant_config.json"};
+constexpr std::array kAnswerFiles = {"config.json",
+                                     "generation_config.json",
+                                     "tokenizer.json",
+                                     "tokenizer_config.json",
+                                     "special_tokens_map.json",
+                                     "added_tokens.json",
+                                     "vocab.json",
+                                     "merges.txt",
+                                     "tokenizer.model",
+                                     "chat_template.jinja",
+                                     "chat_template.json",
+                                     "additional_chat_templates/tool_use.jinja"};
 
 std::string lower(std::string_view text) {
   std::string out(text);
@@ -65,12 +71,6 @@ class DirectoryArtifact : public Artifact {
     return read_file(path);
   }
 
-  bool has_matrix(std::string_view module) const override {
-    const std::string name(module);
-    return checkpoint_->find(name + ".weight") != nullptr ||
-           checkpoint_->find(name + ".weight_packed") != nullptr ||
-           checkpoint_->find(name + ".qweight") != nullptr;
-  }
   bool has_tensor(std::string_view tensor) const override {
     return checkpoint_->find(tensor) != nullptr;
   }
@@ -105,8 +105,8 @@ class DirectoryArtifact : public Artifact {
     if (in_use) return;
     const std::lock_guard lock(mutex_);
     if (const auto at = loaded_.find(module); at != loaded_.end()) loaded_.erase(at);
-    for (const char* part : {".weight", ".weight_packed", ".qweight"}) {
-      const StoredTensor* t = checkpoint_->find(std::string(module) + part);
+    for (const char* suffix : code_suffixes()) {
+      const StoredTensor* t = checkpoint_->find(std::string(module) + suffix);
       if (t != nullptr) checkpoint_->forget(*t);
     }
   }
@@ -190,10 +190,10 @@ class DirectoryArtifact : public Artifact {
 
   // A tensor that only a quantised module has must belong to one, and the other way round.
   void check_belongs(const StoredTensor& t) const {
-    std::string_view packed = without_suffix(t.name, ".weight_packed");
-    if (packed.empty()) packed = without_suffix(t.name, ".qweight");
     const std::string_view weight = without_suffix(t.name, ".weight");
-    if (!packed.empty() && group_of(packed) == nullptr) {
+    for (const char* suffix : code_suffixes()) {
+      const std::string_view packed = without_suffix(t.name, suffix);
+      if (packed.empty() || !weight.empty() || group_of(packed) != nullptr) continue;
       fail(Fault::corrupt, "quantized-corrupt",
            "{}: tensor \"{}\": its module is quantised, but nothing in config.json's "
            "quantization_config says so",
@@ -237,11 +237,13 @@ class DirectoryArtifact : public Artifact {
   std::string compute_digest() const {
     Sha256 all;
     std::vector<std::string> lines;
-    for (const char* file : kAnswerFiles) {
+    const auto add = [&](const char* file) {
       const std::string path = directory_ + "/" + file;
       if (std::filesystem::exists(path))
         lines.push_back(fmt::format("file {} {}\n", file, sha256_file(path)));
-    }
+    };
+    for (const char* file : kAnswerFiles) add(file);
+    for (const char* file : side_car_files()) add(file);  // how weights are meant, in some dialects
     for (const StoredTensor& t : checkpoint_->tensors()) {
       Sha256 content;
       content.add(t.bytes);

@@ -46,7 +46,6 @@ class Artifact {
   virtual void release(std::string_view module, bool in_use) const = 0;
   // What its inputs go through, as the checkpoint says; static scales included. Throws as matrix().
   virtual Activation activation(std::string_view module) const = 0;
-  virtual bool has_matrix(std::string_view module) const = 0;
   // A small dense tensor (norm gain, bias) as float32. Throws Error(not_found | corrupt).
   virtual std::vector<float> vector(std::string_view tensor, int64_t size) const = 0;
   virtual bool has_tensor(std::string_view tensor) const = 0;

@@ -11,6 +11,7 @@
 
 #include "artifact/dialect.h"
 #include "artifact/mutation.h"
+#include "artifact/quantized.h"
 #include "artifact/scratch_directory.h"
 #include "base/error.h"
 
@@ -118,8 +119,6 @@ TEST_F(ArtifactTest, Dense) {
   EXPECT_EQ(dequantised(a->matrix("h", 1, 2)), (std::vector<float>{1, -2}));
   EXPECT_EQ(a->vector("n.weight", 2), (std::vector<float>{1, -2}));
   EXPECT_EQ(a->activation("m").mode, ActivationMode::exact);
-  EXPECT_TRUE(a->has_matrix("m"));
-  EXPECT_FALSE(a->has_matrix("absent"));
   EXPECT_TRUE(a->has_tensor("n.weight"));
   EXPECT_EQ(a->matrix("m", 2, 2).params, nullptr);
   const auto code = [](auto ask) {
@@ -158,7 +157,6 @@ TEST_F(ArtifactTest, PackedSymmetricStaysOnDisk) {
       reinterpret_cast<const uint8_t*>(a->checkpoint().find("m.weight_packed")->bytes.data());
   EXPECT_EQ(w.codes, stored);
   EXPECT_EQ(a->scheme(), "compressed-tensors W4A16 (i4_group:8/f32)");
-  EXPECT_TRUE(a->has_matrix("m"));
 }
 
 TEST_F(ArtifactTest, PackedAsymmetric) {
@@ -227,6 +225,40 @@ TEST_F(ArtifactTest, EightBitLayouts) {
                               i8("m.weight_zero_point", {2, 1}, {0, -2})})
                             ->matrix("m", 2, 3)),
             (std::vector<float>{0.5f, 1, -0.5f, -63, 2.5f, -0.5f}));
+}
+
+TEST_F(ArtifactTest, OneZeroPointForAMatrixIsOneNumber) {
+  const std::string config =
+      group_config(R"("num_bits":8,"symmetric":false,"strategy":"tensor")", "", "int-quantized");
+  std::vector<Tensor> tensors = {i8("m.weight", {2, 3}, {1, 2, -1, -128, 3, -3}),
+                                 f32("m.weight_scale", {1}, {0.5f}),
+                                 i8("m.weight_zero_point", {1}, {-2})};
+  EXPECT_EQ(dequantised(open(config, tensors)->matrix("m", 2, 3)),
+            (std::vector<float>{1.5f, 2, 0.5f, -63, 2.5f, -0.5f}));
+  tensors[2] = i8("m.weight_zero_point", {2}, {-2, 1});
+  EXPECT_EQ(code_of(config, tensors, 2, 3), "tensor-shape");
+  EXPECT_NE(message_.find("expected I8 [1]"), std::string::npos);
+}
+
+TEST_F(ArtifactTest, ShapeOfPackedRowsThatEndInsideAWord) {
+  const std::vector<Tensor> tensors = {i32("m.weight_packed", {2, 1}, {0x007F8281, 0x007D8300}),
+                                       f32("m.weight_scale", {2, 1}, {0.5f, 0.5f}),
+                                       shape_of("m.weight_shape", 2, 3)};
+  const auto shape = [&](size_t n_tensors) {
+    const auto a = open(group_config(kW8), {tensors.begin(), tensors.begin() + n_tensors});
+    const Dialect dialect = read_dialect(a->config(), dir_);
+    return stored_shape(a->checkpoint(), dir_, "m", *dialect.group_of("m"));
+  };
+  EXPECT_EQ(shape(3), (std::array<int64_t, 2>{2, 3}));
+  EXPECT_THROW(shape(2), Error);  // 1 to 4 columns: it does not say
+}
+
+TEST_F(ArtifactTest, PowerOfTwoScalesAreOfGroupsOf32) {
+  const std::string channel = R"("num_bits":8,"type":"float","strategy":"channel")";
+  const std::vector<Tensor> tensors = {{"m.weight", DType::f8_e4m3, {1, 32}, std::string(32, 0)},
+                                       {"m.weight_scale", DType::u8, {1, 1}, "x"}};
+  EXPECT_EQ(code_of(group_config(channel, "", "mxfp8-quantized"), tensors, 1, 32),
+            "dialect-unsupported");
 }
 
 TEST_F(ArtifactTest, OwnDialectHoldsThreeAndTwoBits) {
@@ -381,7 +413,11 @@ TEST_F(ArtifactTest, DigestNamesWhatDeterminesAnswers) {
   EXPECT_NE(open("{}", {f32("o.weight", {1, 2}, {1, 2}), tensors[1]})->digest(), first);
   open("{}", tensors);
   put("tokenizer.json", "{}");
-  EXPECT_NE(Artifact::open(dir_)->digest(), first);
+  const std::string with_tokenizer = Artifact::open(dir_)->digest();
+  EXPECT_NE(with_tokenizer, first);
+  fs::create_directories(dir_ / "additional_chat_templates");
+  put("additional_chat_templates/tool_use.jinja", "x");
+  EXPECT_NE(Artifact::open(dir_)->digest(), with_tokenizer);
 }
 
 TEST(NamePattern, Kinds) {

@@ -191,6 +191,9 @@ void read_layout(const std::string& format, const std::string& where, QuantGroup
     if (f.name != format || f.number != weights.number) continue;
     group.layout = f.layout;
     group.power_of_two_scale = format == "mxfp8-quantized";
+    if (group.power_of_two_scale && (weights.group != 32 || group.block_rows > 0)) {
+      unsupported("{}: mxfp8-quantized: expected groups of 32 columns", where);
+    }
     return;
   }
   unsupported("{}: format \"{}\" for {} weights of {} bits", where, format.substr(0, 60),

@@ -110,8 +110,10 @@ std::vector<NamePattern> read_patterns(const JsonFields& fields, const char* key
 
 void leave_out(Dialect& dialect, bool weights_only, const std::string& what) {
   if (!weights_only) {
-    unsupported("{}: this version does not compute that; --weights-only takes the weights alone",
-                what);
+    unsupported(
+        "{}: this version does not compute that; --weights-only (as of `sinter run`) takes the "
+        "weights alone",
+        what);
   }
   if (dialect.left_out.empty()) dialect.left_out = what;
 }

@@ -45,14 +45,15 @@ std::vector<std::shared_ptr<const GgufFile>> open_parts(const std::string& path)
   const int64_t count = parts[0]->integer("split.count", 1);
   if (count <= 1) return parts;
   if (count > kMaxParts || parts[0]->integer("split.no") != 0) {
-    fail(Fault::not_found, "gguf-parts", "{}: expected the first of {} parts, found number {}",
-         path, count, parts[0]->integer("split.no") + 1);
+    fail(Fault::not_found, "gguf-parts",
+         "{}: expected the first of {} parts (split.no 0), found {}", path, count,
+         parts[0]->integer("split.no"));
   }
   for (int64_t i = 1; i < count; ++i) {
     parts.push_back(GgufFile::open(part_name(path, i + 1, count)));
     if (parts.back()->integer("split.no") != i || parts.back()->integer("split.count") != count) {
-      fail(Fault::corrupt, "gguf-parts", "{}: expected part {} of {}, found part {} of {}",
-           parts.back()->path(), i + 1, count, parts.back()->integer("split.no") + 1,
+      fail(Fault::corrupt, "gguf-parts", "{}: expected split.no {} of {}, found {} of {}",
+           parts.back()->path(), i, count, parts.back()->integer("split.no"),
            parts.back()->integer("split.count"));
     }
   }
@@ -109,7 +110,9 @@ class GgufArtifact : public Artifact {
       for (const GgufTensor& t : part->tensors()) add(*part, t);
     }
     GgufConfig config = read_gguf_config(*parts_[0], by_name_);
-    interleaved_ = config.interleaved;
+    SINTER_CHECK(config.head_dim > 0 && config.head_dim % 2 == 0);
+    refuse_unread(config);
+    interleaved_ = config.architecture->interleaved;
     head_dim_ = config.head_dim;
     config_ = std::move(config.json);
     checkpoint_ = std::make_shared<GgufCheckpoint>(parts_);
@@ -129,9 +132,6 @@ class GgufArtifact : public Artifact {
     return text_->file(name);
   }
 
-  bool has_matrix(std::string_view module) const override {
-    return by_name_.contains(std::string(module) + ".weight");
-  }
   bool has_tensor(std::string_view tensor) const override { return by_name_.contains(tensor); }
 
   Weight matrix(std::string_view module, int64_t rows, int64_t cols) const override {
@@ -211,6 +211,19 @@ class GgufArtifact : public Artifact {
     if (!by_name_.emplace(known, &t).second) {
       fail(Fault::corrupt, "gguf-corrupt", "{}: the tensor \"{}\" is in two parts", part.path(),
            t.name);
+    }
+  }
+
+  void refuse_unread(const GgufConfig& config) const {
+    const auto read = gguf_tensors(*config.architecture, JsonFields(config.json, path_));
+    for (const auto& [name, t] : by_name_) {
+      if (name == kRopeFactors || read.contains(name)) continue;
+      fail(Fault::unsupported, "gguf-tensor",
+           "{}: tensor \"{}\": a {} model of {} layers, with biases where layer 0 has them, has no "
+           "such "
+           "tensor; the file is damaged, or of a kind of model that this version does not know",
+           path_, t->name, config.architecture->name,
+           config.json["num_hidden_layers"].get<int64_t>());
     }
   }
 

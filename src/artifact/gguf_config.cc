@@ -1,5 +1,6 @@
-// Law 2 rules here as in dialect.cc: a key that would change answers and is not understood is an
-// error, in both directions.
+// Law 2 rules here as in dialect.cc: a key of a file that would change answers and is not
+// understood is an error. Of a config.json only what GGUF cannot say is refused here: that it makes
+// sense at all is model/config.h's business.
 #include "artifact/gguf_config.h"
 
 #include <algorithm>
@@ -121,11 +122,11 @@ class ConfigReader {
     const int64_t heads = file_.integer(key("attention.head_count"));
     const int64_t head_dim =
         file_.integer(key("attention.key_length"), heads > 0 ? d_model / heads : 0);
-    if (head_dim < 1 || head_dim > 1 << 16 ||
+    if (head_dim < 2 || head_dim % 2 != 0 || head_dim > 1 << 16 ||
         file_.integer(key("attention.value_length"), head_dim) != head_dim ||
         file_.integer(key("rope.dimension_count"), head_dim) != head_dim) {
       fail(Fault::unsupported, "gguf-key",
-           "{}: expected {}, {} and {} to be the same positive size, found {}, {}, {}",
+           "{}: expected {}, {} and {} to be the same, even and positive, found {}, {}, {}",
            file_.path(), key("attention.key_length"), key("attention.value_length"),
            key("rope.dimension_count"), head_dim,
            file_.integer(key("attention.value_length"), head_dim),
@@ -156,7 +157,7 @@ class ConfigReader {
                  {"attention_bias", biased},
                  {"mlp_bias", find("model.layers.0.mlp.down_proj.bias") != nullptr}};
     json["rope_scaling"] = rope(static_cast<size_t>(head_dim));
-    return {std::move(json), architecture_->interleaved, head_dim};
+    return {architecture_, std::move(json), head_dim};
   }
 
   Json rope(size_t head_dim) const {
@@ -166,11 +167,12 @@ class ConfigReader {
     const double theta = file_.number(key("rope.freq_base"), 10000);
     if (const GgufTensor* t = find(kRopeFactors)) {
       const auto n = static_cast<int64_t>(head_dim / 2);
-      if (t->shape != std::vector{n} || t->type->codec != "f32" || type != "none") {
+      if (t->shape != std::vector{n} || t->type->codec != "f32" || type != "none" || factor != 1) {
         fail(Fault::unsupported, "gguf-key",
-             "{}: tensor \"{}\": expected F32 [{}] and no {}, found {} [{}] and \"{}\"",
-             file_.path(), t->name, n, key("rope.scaling.type"), t->type->name,
-             fmt::join(t->shape, ", "), type);
+             "{}: tensor \"{}\": expected F32 [{}], and no {}, {} or {} beside it; found {} [{}], "
+             "\"{}\" and the factor {}",
+             file_.path(), t->name, n, key("rope.scaling.type"), key("rope.scaling.factor"),
+             key("rope.scale_linear"), t->type->name, fmt::join(t->shape, ", "), type, factor);
       }
       std::vector<float> factors(head_dim / 2);
       std::memcpy(factors.data(), t->bytes.data(), t->bytes.size());
@@ -215,6 +217,42 @@ template <typename... Args>
 GgufConfig read_gguf_config(const GgufFile& file,
                             const std::map<std::string, const GgufTensor*, std::less<>>& tensors) {
   return ConfigReader(file, tensors).read();
+}
+
+std::set<std::string, std::less<>> gguf_tensors(const GgufArchitecture& architecture,
+                                                const JsonFields& config) {
+  struct Linear {
+    const char* name;
+    bool bias;
+  };
+  const GgufBiases biases = architecture.biases;
+  const bool mlp = biases == GgufBiases::all && config.boolean("mlp_bias", false);
+  const bool attention = (biases == GgufBiases::all || biases == GgufBiases::attention) &&
+                         config.boolean("attention_bias", false);
+  const bool qkv = attention || biases == GgufBiases::qkv;
+  const Linear linears[] = {{"self_attn.q_proj", qkv}, {"self_attn.k_proj", qkv},
+                            {"self_attn.v_proj", qkv}, {"self_attn.o_proj", attention},
+                            {"mlp.gate_proj", mlp},    {"mlp.up_proj", mlp},
+                            {"mlp.down_proj", mlp}};
+  std::set<std::string, std::less<>> names = {"model.embed_tokens.weight", "model.norm.weight",
+                                              "lm_head.weight"};
+  // No name has a larger number than this (gguf_names.cc).
+  const int64_t n_layers = std::min<int64_t>(config.integer("num_hidden_layers"), 9999);
+  for (int64_t i = 0; i < n_layers; ++i) {
+    const std::string layer = fmt::format("model.layers.{}.", i);
+    for (const Linear& l : linears) {
+      names.insert(layer + l.name + ".weight");
+      if (l.bias) names.insert(layer + l.name + ".bias");
+    }
+    for (const char* norm : {"input_layernorm", "post_attention_layernorm"}) {
+      names.insert(layer + norm + ".weight");
+    }
+    if (!architecture.head_norms) continue;
+    for (const char* norm : {"self_attn.q_norm", "self_attn.k_norm"}) {
+      names.insert(layer + norm + ".weight");
+    }
+  }
+  return names;
 }
 
 GgufHyperparameters gguf_hyperparameters(const JsonFields& config) {

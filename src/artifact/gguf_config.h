@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -16,14 +17,19 @@ namespace sinter {
 constexpr const char* kRopeFactors = "rope_freqs.weight";
 
 struct GgufConfig {
+  const GgufArchitecture* architecture = nullptr;
   Json json;
-  bool interleaved = false;  // GgufArchitecture::interleaved
-  int64_t head_dim = 0;
+  int64_t head_dim = 0;  // even
 };
 // `tensors`: by Hugging Face name. Throws Error(unsupported, "gguf-architecture" | "gguf-key"),
 // Error(corrupt, "gguf-key").
 GgufConfig read_gguf_config(const GgufFile& file,
                             const std::map<std::string, const GgufTensor*, std::less<>>& tensors);
+
+// The tensors that a model of this config.json computes with, by Hugging Face name. A tied head is
+// among them: some files store it all the same.
+std::set<std::string, std::less<>> gguf_tensors(const GgufArchitecture& architecture,
+                                                const JsonFields& config);
 
 // What a config.json says in GGUF's words: keys in order, without those of the tokenizer.
 struct GgufHyperparameters {

@@ -6,10 +6,10 @@ namespace sinter {
 namespace {
 
 constexpr std::array kArchitectures = {
-    GgufArchitecture{"llama", "LlamaForCausalLM", "llama", true},
-    GgufArchitecture{"llama", "MistralForCausalLM", "mistral", true},
-    GgufArchitecture{"qwen2", "Qwen2ForCausalLM", "qwen2", false},
-    GgufArchitecture{"qwen3", "Qwen3ForCausalLM", "qwen3", false},
+    GgufArchitecture{"llama", "LlamaForCausalLM", "llama", true, false, GgufBiases::all},
+    GgufArchitecture{"llama", "MistralForCausalLM", "mistral", true, false, GgufBiases::none},
+    GgufArchitecture{"qwen2", "Qwen2ForCausalLM", "qwen2", false, false, GgufBiases::qkv},
+    GgufArchitecture{"qwen3", "Qwen3ForCausalLM", "qwen3", false, true, GgufBiases::attention},
 };
 
 struct Names {

@@ -9,12 +9,18 @@
 
 namespace sinter {
 
+// Which linears have a bias: of `attention` and `all`, only if config.json's attention_bias (q, k,
+// v and o) and mlp_bias say so.
+enum class GgufBiases : uint8_t { none, qkv, attention, all };
+
 struct GgufArchitecture {
   std::string_view name;          // general.architecture, and the prefix of its keys
   std::string_view hugging_face;  // config.json's "architectures"
   std::string_view model_type;    // and "model_type"
   // RoPE turns pairs of neighbours: rows of q and k are interleaved (see gguf_row). Else halves.
   bool interleaved;
+  bool head_norms;  // each head of q and k has a norm
+  GgufBiases biases;
 };
 // The one list. Several may share a GGUF name; the first of them is what a file is read as.
 std::span<const GgufArchitecture> gguf_architectures();

@@ -5,9 +5,11 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <set>
 
 #include "artifact/gguf_artifact.h"
 #include "artifact/gguf_config.h"
@@ -58,6 +60,17 @@ class Gguf : public testing::Test {
     }
   }
 
+  template <typename File>
+  std::string open_code(const File& file) {
+    try {
+      Artifact::open(write("made.gguf", file.bytes()));
+      return "";
+    } catch (const Error& e) {
+      message_ = e.what();
+      return e.code();
+    }
+  }
+
   std::string convert(const std::string& model, const GgufWriteOptions& options) const {
     const std::string path = dir_ / "model.gguf";
     ThreadPool pool(2);
@@ -66,6 +79,7 @@ class Gguf : public testing::Test {
   }
 
   fs::path dir_;
+  std::string message_;
 };
 
 template <typename T>
@@ -140,6 +154,165 @@ TEST_F(Gguf, NamesGoBothWays) {
   }
 }
 
+// A file made key by key, for what no writer writes.
+class MadeFile {
+ public:
+  template <typename T>
+  MadeFile& key(const std::string& name, GgufKind kind, T value) {
+    text(keys_, name);
+    number(keys_, static_cast<uint32_t>(kind));
+    number(keys_, value);
+    ++n_keys_;
+    return *this;
+  }
+  MadeFile& integer(const std::string& name, uint32_t value) {
+    return key(name, GgufKind::u32, value);
+  }
+  MadeFile& string(const std::string& name, const std::string& value) {
+    key(name, GgufKind::string, uint64_t{value.size()});
+    keys_ += value;
+    return *this;
+  }
+  MadeFile& strings(const std::string& name, const std::vector<std::string>& list) {
+    array(name, GgufKind::string, list.size());
+    for (const std::string& value : list) text(keys_, value);
+    return *this;
+  }
+  MadeFile& floats(const std::string& name, const std::vector<float>& list) {
+    array(name, GgufKind::f32, list.size());
+    for (const float value : list) number(keys_, value);
+    return *this;
+  }
+  // F32, every element `value`; the shape as GGUF writes it, columns first.
+  MadeFile& tensor(const std::string& name, const std::vector<uint64_t>& shape, float value = 1) {
+    text(entries_, name);
+    number(entries_, static_cast<uint32_t>(shape.size()));
+    uint64_t n = 1;
+    for (const uint64_t d : shape) {
+      number(entries_, d);
+      n *= d;
+    }
+    number(entries_, uint32_t{0});
+    number(entries_, uint64_t{data_.size()});
+    for (uint64_t i = 0; i < n; ++i) number(data_, value);
+    data_.resize((data_.size() + 31) / 32 * 32);
+    ++n_tensors_;
+    return *this;
+  }
+  std::string bytes() const {
+    std::string out = "GGUF";
+    number(out, uint32_t{3});
+    number(out, n_tensors_);
+    number(out, n_keys_);
+    out += keys_ + entries_;
+    out.resize((out.size() + 31) / 32 * 32);
+    return out + data_;
+  }
+
+ private:
+  template <typename T>
+  static void number(std::string& to, T value) {
+    to.append(reinterpret_cast<const char*>(&value), sizeof value);
+  }
+  static void text(std::string& to, const std::string& value) {
+    number(to, uint64_t{value.size()});
+    to += value;
+  }
+  void array(const std::string& name, GgufKind kind, uint64_t size) {
+    key(name, GgufKind::array, static_cast<uint32_t>(kind));
+    number(keys_, size);
+  }
+  std::string keys_, entries_, data_;
+  uint64_t n_keys_ = 0, n_tensors_ = 0;
+};
+
+// Metadata of two layers of two heads, and an embedding of 4 tokens.
+MadeFile made_model(const std::string& architecture, uint32_t head_dim) {
+  MadeFile f;
+  f.string("general.architecture", architecture);
+  const auto set = [&](const char* key, uint32_t value) {
+    f.integer(architecture + "." + key, value);
+  };
+  set("context_length", 16);
+  set("embedding_length", 2 * head_dim);
+  set("block_count", 2);
+  set("feed_forward_length", 4);
+  set("attention.head_count", 2);
+  f.key(architecture + ".attention.layer_norm_rms_epsilon", GgufKind::f32, 1e-5f);
+  set("attention.key_length", head_dim);
+  set("attention.value_length", head_dim);
+  set("rope.dimension_count", head_dim);
+  f.tensor("token_embd.weight", {2 * head_dim, 4});
+  return f;
+}
+
+TEST_F(Gguf, HeadsHaveTwoHalves) {
+  for (const uint32_t head_dim : {0u, 1u, 3u}) {
+    SCOPED_TRACE(head_dim);
+    EXPECT_EQ(open_code(made_model("llama", head_dim)), "gguf-key");
+    EXPECT_NE(message_.find("even"), std::string::npos);
+    EXPECT_EQ(open_code(made_model("llama", head_dim).tensor(kRopeFactors, {head_dim / 2})),
+              "gguf-key");
+  }
+  EXPECT_EQ(open_code(made_model("llama", 4)), "");
+}
+
+TEST_F(Gguf, RopeFactorsStandAlone) {
+  EXPECT_EQ(open_code(made_model("llama", 4).tensor(kRopeFactors, {2}, 2)), "");
+  for (const char* key : {"llama.rope.scale_linear", "llama.rope.scaling.factor"}) {
+    EXPECT_EQ(
+        open_code(
+            made_model("llama", 4).key(key, GgufKind::f32, 2.0f).tensor(kRopeFactors, {2}, 2)),
+        "gguf-key");
+    EXPECT_NE(message_.find(key), std::string::npos);
+  }
+}
+
+TEST_F(Gguf, PartNumbersMayBeAnything) {
+  for (const int64_t number : {INT64_MAX, int64_t{-1}}) {
+    EXPECT_EQ(open_code(made_model("llama", 4)
+                            .integer("split.count", 2)
+                            .key("split.no", GgufKind::i64, number)),
+              "gguf-parts");
+    EXPECT_NE(message_.find(std::to_string(number)), std::string::npos);
+  }
+}
+
+// What nobody would compute with is no part of the model that the file says it is.
+TEST_F(Gguf, TensorsThatTheConfigDoesNotImplyAreRefused) {
+  const auto file = [](const char* architecture) { return made_model(architecture, 4); };
+  EXPECT_EQ(open_code(file("qwen3").tensor("blk.0.attn_q_norm.weight", {4})), "");
+  EXPECT_EQ(open_code(file("llama").tensor("blk.0.attn_q_norm.weight", {4})), "gguf-tensor");
+  EXPECT_EQ(open_code(file("llama").tensor("blk.1.ffn_up.weight", {8, 4})), "");
+  EXPECT_EQ(open_code(file("llama").tensor("blk.2.ffn_up.weight", {8, 4})), "gguf-tensor");
+  EXPECT_EQ(open_code(file("llama").tensor("blk.01.ffn_up.weight", {8, 4})), "gguf-tensor");
+  EXPECT_EQ(open_code(file("llama").tensor("blk.1.attn_q.bias", {8})), "gguf-tensor");
+  EXPECT_EQ(open_code(file("llama").tensor("blk.0.attn_q.bias", {8})), "");
+  EXPECT_EQ(open_code(file("qwen2").tensor("blk.1.attn_q.bias", {8})), "");
+  EXPECT_EQ(open_code(file("qwen2").tensor("blk.0.attn_output.bias", {8})), "gguf-tensor");
+  EXPECT_EQ(open_code(file("qwen3").tensor("blk.0.ffn_down.bias", {8})), "gguf-tensor");
+  EXPECT_EQ(open_code(file("llama").tensor("token_embd.bias", {8})), "gguf-tensor");
+}
+
+TEST_F(Gguf, ScoresAreNumbers) {
+  const auto with_score = [](float score) {
+    MadeFile f = made_model("llama", 4);
+    f.string("tokenizer.ggml.model", "llama").strings("tokenizer.ggml.tokens", {"a", "b", "ab"});
+    return f.floats("tokenizer.ggml.scores", {0, 0, score});
+  };
+  const auto code = [&](float score) {
+    try {
+      Artifact::open(write("scores.gguf", with_score(score).bytes()))->text_file("tokenizer.json");
+      return std::string();
+    } catch (const Error& e) {
+      return e.code();
+    }
+  };
+  EXPECT_EQ(code(-1), "");
+  EXPECT_EQ(code(NAN), "gguf-key");
+  EXPECT_EQ(code(INFINITY), "gguf-key");
+}
+
 std::vector<float> row_of(const Weight& w, int64_t r) {
   std::vector<float> row(static_cast<size_t>(w.cols));
   unpack_row(w, r, row);
@@ -198,6 +371,78 @@ TEST_F(Gguf, LlamasRopeScalingComesBackAsItself) {
     EXPECT_EQ(rope["rope_type"], "divisors");
     EXPECT_EQ(rope["divisors"].size(), static_cast<size_t>(after->config()["head_dim"]) / 2);
   }
+}
+
+// A model of the golden folder with one tensor more.
+TEST_F(Gguf, TensorsThatCannotBeWrittenAreRefused) {
+  const std::string model = SINTER_SOURCE_DIR "/tests/golden/model/llama";
+  const auto original = Checkpoint::open_directory(model);
+  const std::vector<float> zeros(64);
+  fs::create_directories(dir_ / "m");
+  fs::copy(model + "/config.json", dir_ / "m");
+  for (const char* name : {"lm_head.bias", "model.embed_tokens.bias",
+                           "model.layers.1.self_attn.q_proj.bias", "model.layers.2.x.weight"}) {
+    SCOPED_TRACE(name);
+    std::vector<TensorToWrite> tensors;
+    for (const StoredTensor& t : original->tensors()) {
+      tensors.push_back({t.name, t.dtype, t.shape, t.bytes});
+    }
+    tensors.push_back({name, DType::f32, {64}, std::as_bytes(std::span(zeros))});
+    write_safetensors(dir_ / "m" / "model.safetensors", tensors);
+    try {
+      convert(dir_ / "m", {.name = "m"});
+      ADD_FAILURE();
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code(), "gguf-write");
+      EXPECT_NE(std::string(e.what()).find(name), std::string::npos);
+    }
+  }
+}
+
+// An artifact that counts the matrices that nobody has released.
+class Counting : public Artifact {
+ public:
+  explicit Counting(const std::string& path) : base_(Artifact::open(path)) {}
+  const std::string& directory() const override { return base_->directory(); }
+  const Json& config() const override { return base_->config(); }
+  std::optional<std::string> text_file(const std::string& name) const override {
+    return base_->text_file(name);
+  }
+  const Checkpoint& checkpoint() const override { return base_->checkpoint(); }
+  Weight matrix(std::string_view module, int64_t rows, int64_t cols) const override {
+    held_.emplace(module);
+    most_ = std::max(most_, held_.size());
+    return base_->matrix(module, rows, cols);
+  }
+  void release(std::string_view module, bool in_use) const override {
+    held_.erase(std::string(module));
+    base_->release(module, in_use);
+  }
+  Activation activation(std::string_view module) const override {
+    return base_->activation(module);
+  }
+  std::vector<float> vector(std::string_view tensor, int64_t size) const override {
+    return base_->vector(tensor, size);
+  }
+  bool has_tensor(std::string_view tensor) const override { return base_->has_tensor(tensor); }
+  std::string digest() const override { return base_->digest(); }
+  std::string scheme() const override { return base_->scheme(); }
+  size_t held() const { return held_.size(); }
+  size_t most() const { return most_; }
+
+ private:
+  std::shared_ptr<const Artifact> base_;
+  mutable std::set<std::string> held_;
+  mutable size_t most_ = 0;
+};
+
+TEST_F(Gguf, OneMatrixIsInMemoryAtATime) {
+  const Counting model(SINTER_SOURCE_DIR "/tests/golden/model/qwen3");
+  ThreadPool pool(1);
+  write_gguf(model, dir_ / "m.gguf", {.tokenizer = false, .name = "m"}, pool,
+             [](int64_t, int64_t) {});
+  EXPECT_EQ(model.most(), 1u);
+  EXPECT_EQ(model.held(), 0u);
 }
 
 // A format of each kind: the matrices are what the codec makes of them, whichever row they lie in.

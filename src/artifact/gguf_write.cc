@@ -122,6 +122,7 @@ class GgufWriter {
   GgufWritten write(const std::function<void(int64_t, int64_t)>& progress) {
     const JsonFields config(artifact_.config(), artifact_.directory() + "/config.json");
     hyper_ = gguf_hyperparameters(config);
+    SINTER_CHECK(hyper_.head_dim > 0 && hyper_.head_dim % 2 == 0);
     plan(config);
     const std::string header = this->header();
     AtomicFile file(path_);
@@ -151,6 +152,7 @@ class GgufWriter {
     const int64_t heads = config.integer("num_attention_heads");
     const int64_t q = heads * hyper_.head_dim;
     const int64_t kv = config.integer("num_key_value_heads", heads) * hyper_.head_dim;
+    read_ = gguf_tensors(*hyper_.architecture, config);
     matrix("model.embed_tokens", hyper_.vocab, d, options_.embedding_type);
     const bool tied = config.boolean("tie_word_embeddings", false);
     if (!tied) matrix("lm_head", hyper_.vocab, d, options_.head_type);
@@ -169,7 +171,7 @@ class GgufWriter {
       linear(layer + "self_attn.v_proj", kv, d);
       linear(layer + "self_attn.o_proj", d, q);
       for (const char* norm : {"self_attn.q_norm.weight", "self_attn.k_norm.weight"}) {
-        if (artifact_.has_tensor(layer + norm)) vector(layer + norm, hyper_.head_dim);
+        if (read_.contains(layer + norm)) vector(layer + norm, hyper_.head_dim);
       }
       vector(layer + "post_attention_layernorm.weight", d);
       linear(layer + "mlp.gate_proj", ff, d);
@@ -177,14 +179,12 @@ class GgufWriter {
       linear(layer + "mlp.down_proj", d, ff);
     }
     for (const StoredTensor& t : artifact_.checkpoint().tensors()) {
-      const size_t dot = t.name.rfind('.');
-      if (planned_.contains(t.name) || planned_.contains(t.name.substr(0, dot)) ||
-          (tied && t.name == "lm_head.weight")) {
-        continue;
-      }
+      const std::string module = t.name.substr(0, t.name.rfind('.'));
+      const bool part = planned_.contains(module) && !t.name.ends_with(".bias");
+      if (part || planned_.contains(t.name) || (tied && t.name == "lm_head.weight")) continue;
       fail(Fault::unsupported, "gguf-write",
-           "{}: tensor \"{}\": GGUF has no name for this one in architecture {}",
-           artifact_.directory(), t.name, hyper_.architecture->name);
+           "{}: tensor \"{}\": architecture {} has no such tensor in GGUF", artifact_.directory(),
+           t.name, hyper_.architecture->name);
     }
   }
 
@@ -213,7 +213,7 @@ class GgufWriter {
 
   void linear(const std::string& module, int64_t rows, int64_t cols) {
     matrix(module, rows, cols, nullptr);
-    if (artifact_.has_tensor(module + ".bias")) vector(module + ".bias", rows);
+    if (read_.contains(module + ".bias")) vector(module + ".bias", rows);
     if (artifact_.activation(module).mode != ActivationMode::exact && !noted_activations_) {
       note("quantised activations of the checkpoint ({}) are not part of GGUF",
            to_string(artifact_.activation(module).mode));
@@ -242,6 +242,7 @@ class GgufWriter {
   const Codec* codec_of(const std::string& module, int64_t rows, int64_t cols,
                         const Codec* wanted) {
     const Codec* stored = artifact_.matrix(module, rows, cols).format.codec;
+    artifact_.release(module, false);  // converted again when it is written: one at a time
     const Codec* codec = wanted == nullptr ? stored : wanted;
     if (gguf_type_of(*codec) == nullptr) {
       fail(Fault::unsupported, "gguf-write",
@@ -431,10 +432,7 @@ class GgufWriter {
       }
       file.write({slab.data(), static_cast<size_t>(n * row_bytes)});
     }
-    for (const char* suffix : {".weight", ".weight_packed", ".qweight"}) {
-      if (const StoredTensor* stored = artifact_.checkpoint().find(source.module + suffix))
-        artifact_.checkpoint().forget(*stored);
-    }
+    artifact_.release(source.module, false);
   }
 
   // The inverse of gguf_row.
@@ -449,6 +447,7 @@ class GgufWriter {
   ThreadPool& pool_;
   GgufHyperparameters hyper_;
   std::vector<PlannedTensor> tensors_;
+  std::set<std::string, std::less<>> read_;  // gguf_tensors()
   std::set<std::string> planned_;  // Hugging Face names of modules, and of tensors that are none's
   bool noted_activations_ = false;
   GgufWritten written_;

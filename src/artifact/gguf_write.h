@@ -29,7 +29,8 @@ struct GgufWritten {
   std::vector<std::string> notes;           // what is not as it was asked for, for people
 };
 
-// Throws Error(unsupported, "gguf-architecture" | "gguf-tokenizer" | "gguf-write"), and Error(io)
+// The config must be one that model/config.h accepts: ask it first. Throws
+// Error(unsupported, "gguf-architecture" | "gguf-tokenizer" | "gguf-write"), and Error(io)
 // without leaving a file. `progress(done, total)` counts tensors.
 GgufWritten write_gguf(const Artifact& artifact, const std::string& path,
                        const GgufWriteOptions& options, ThreadPool& pool,

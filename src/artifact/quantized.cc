@@ -17,6 +17,8 @@ std::string shape_text(const std::vector<int64_t>& shape) {
 struct LayoutRecord {
   Layout layout;
   LayoutTensors tensors;
+  // The other tensors of a module that its loader reads.
+  std::array<std::string_view, 3> others;
   void (*load)(const Source& s, LoadedWeight& out);
   // Rows and columns of the matrix for a unit of each dimension of the tensor of codes.
   bool transposed;
@@ -24,20 +26,52 @@ struct LayoutRecord {
 };
 // The one list of layouts.
 constexpr std::array kLayouts = {
+    LayoutRecord{Layout::packed,
+                 {".weight_packed", DType::i32, ".weight_scale"},
+                 {".weight_zero_point", ".weight_shape", ".weight_g_idx"},
+                 load_packed,
+                 false,
+                 0},
+    LayoutRecord{Layout::bytes,
+                 {".weight", DType::i8, ".weight_scale"},
+                 {".weight_zero_point", ".input_scale", ".activation_scale"},
+                 load_bytes,
+                 false,
+                 1},
+    LayoutRecord{Layout::float8,
+                 {".weight", DType::f8_e4m3, ".weight_scale"},
+                 {".weight_scale_inv", ".input_scale", ".activation_scale"},
+                 load_float8,
+                 false,
+                 1},
+    LayoutRecord{Layout::nvfp4,
+                 {".weight_packed", DType::u8, ".weight_scale"},
+                 {".weight_global_scale"},
+                 load_nvfp4,
+                 false,
+                 2},
     LayoutRecord{
-        Layout::packed, {".weight_packed", DType::i32, ".weight_scale"}, load_packed, false, 0},
-    LayoutRecord{Layout::bytes, {".weight", DType::i8, ".weight_scale"}, load_bytes, false, 1},
-    LayoutRecord{
-        Layout::float8, {".weight", DType::f8_e4m3, ".weight_scale"}, load_float8, false, 1},
-    LayoutRecord{
-        Layout::nvfp4, {".weight_packed", DType::u8, ".weight_scale"}, load_nvfp4, false, 2},
-    LayoutRecord{
-        Layout::mxfp4, {".weight_packed", DType::u8, ".weight_scale"}, load_mxfp4, false, 2},
-    LayoutRecord{
-        Layout::modelopt, {".weight", DType::u8, ".weight_scale"}, load_modelopt, false, 2},
-    LayoutRecord{Layout::awq, {".qweight", DType::i32, ".scales"}, load_awq, true, 8},
-    LayoutRecord{Layout::gptq, {".qweight", DType::i32, ".scales"}, load_gptq, true, 0},
+        Layout::mxfp4, {".weight_packed", DType::u8, ".weight_scale"}, {}, load_mxfp4, false, 2},
+    LayoutRecord{Layout::modelopt,
+                 {".weight", DType::u8, ".weight_scale"},
+                 {".weight_scale_2"},
+                 load_modelopt,
+                 false,
+                 2},
+    LayoutRecord{Layout::awq, {".qweight", DType::i32, ".scales"}, {".qzeros"}, load_awq, true, 8},
+    LayoutRecord{Layout::gptq,
+                 {".qweight", DType::i32, ".scales"},
+                 {".qzeros", ".g_idx"},
+                 load_gptq,
+                 true,
+                 0},
 };
+
+constexpr auto kCodeSuffixes = [] {
+  std::array<const char*, kLayouts.size()> suffixes{};
+  for (size_t i = 0; i < kLayouts.size(); ++i) suffixes[i] = kLayouts[i].tensors.codes;
+  return suffixes;
+}();
 
 const LayoutRecord& record_of(Layout layout) {
   const LayoutRecord& record = kLayouts.at(static_cast<size_t>(layout));
@@ -45,22 +79,27 @@ const LayoutRecord& record_of(Layout layout) {
   return record;
 }
 
-// What older files put into the last words of weight_shape's stead: nothing. Newer ones must agree.
-void check_stored_shape(const Source& s) {
-  const StoredTensor* shape = s.find(".weight_shape");
-  if (shape == nullptr) return;
-  int64_t stored[2] = {-1, -1};
-  if (shape->dtype == DType::i64 && shape->bytes.size() == sizeof stored) {
-    std::memcpy(stored, shape->bytes.data(), sizeof stored);
-  } else if (shape->dtype == DType::i32 && shape->bytes.size() == 2 * sizeof(int32_t)) {
-    int32_t narrow[2];
-    std::memcpy(narrow, shape->bytes.data(), sizeof narrow);
-    stored[0] = narrow[0];
-    stored[1] = narrow[1];
+// The two numbers of a .weight_shape; {-1, -1} if it has no two.
+std::array<int64_t, 2> shape_in(const StoredTensor& t) {
+  std::array<int64_t, 2> stored = {-1, -1};
+  std::array<int32_t, 2> narrow;
+  if (t.dtype == DType::i64 && t.bytes.size() == sizeof stored) {
+    std::memcpy(stored.data(), t.bytes.data(), sizeof stored);
+  } else if (t.dtype == DType::i32 && t.bytes.size() == sizeof narrow) {
+    std::memcpy(narrow.data(), t.bytes.data(), sizeof narrow);
+    stored = {narrow[0], narrow[1]};
   }
-  if (stored[0] != s.rows || stored[1] != s.cols) {
-    s.fail_corrupt(*shape, fmt::format("expected the shape [{}, {}], found [{}, {}]", s.rows,
-                                       s.cols, stored[0], stored[1]));
+  return stored;
+}
+
+// Older files have no such tensor; where there is one, it must agree.
+void check_stored_shape(const Source& s) {
+  const StoredTensor* t = s.find(".weight_shape");
+  if (t == nullptr) return;
+  const std::array<int64_t, 2> stored = shape_in(*t);
+  if (stored != std::array{s.rows, s.cols}) {
+    s.fail_corrupt(*t, fmt::format("expected the shape [{}, {}], found [{}]", s.rows, s.cols,
+                                   fmt::join(stored, ", ")));
   }
 }
 
@@ -100,9 +139,12 @@ std::vector<uint8_t> load_zeros(const Source& s, int64_t n_groups) {
     return zeros;
   }
   const bool one = s.group.per_tensor;
-  if (!(one && stored.dtype == DType::i8 && stored.elements() == 1) &&
-      !(n_groups == 1 && stored.dtype == DType::i8 && stored.shape == std::vector{s.rows})) {
-    s.need(".weight_zero_point", DType::i8, {s.rows, n_groups});
+  const bool fits =
+      stored.dtype == DType::i8 &&
+      (one ? stored.elements() == 1 : n_groups == 1 && stored.shape == std::vector{s.rows});
+  if (!fits) {
+    s.need(".weight_zero_point", DType::i8,
+           one ? std::vector<int64_t>{1} : std::vector{s.rows, n_groups});
   }
   for (size_t i = 0; i < zeros.size(); ++i) {
     const int zero = static_cast<int8_t>(bytes_of(stored)[one ? 0 : i]) + middle;
@@ -292,6 +334,14 @@ void load_bytes(const Source& s, LoadedWeight& out) {
 
 const LayoutTensors& tensors_of(Layout layout) { return record_of(layout).tensors; }
 
+std::span<const char* const> code_suffixes() { return kCodeSuffixes; }
+
+bool reads_tensor(Layout layout, std::string_view suffix) {
+  const LayoutRecord& r = record_of(layout);
+  return suffix == r.tensors.codes || suffix == r.tensors.scales ||
+         std::find(r.others.begin(), r.others.end(), suffix) != r.others.end();
+}
+
 bool is_stored(const Checkpoint& checkpoint, std::string_view module, const QuantGroup& group) {
   const LayoutTensors& tensors = tensors_of(group.layout);
   const StoredTensor* t = checkpoint.find(std::string(module) + tensors.codes);
@@ -314,6 +364,9 @@ std::array<int64_t, 2> stored_shape(const Checkpoint& checkpoint, const std::str
     fail(Fault::corrupt, "tensor-shape", "{}: tensor \"{}\": expected a matrix, found {}", where,
          t.name, shape_text(t.shape));
   }
+  if (const StoredTensor* shape = s.find(".weight_shape")) return shape_in(*shape);
+  // A row of bytes may end inside a word.
+  if (group.layout == Layout::packed && group.scheme.bits == 8) s.need(".weight_shape");
   const auto unpacked = [&](int64_t n) {
     return record.codes_per_element > 0 ? n * record.codes_per_element : n * 32 / group.scheme.bits;
   };

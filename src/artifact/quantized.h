@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,13 +28,18 @@ struct LayoutTensors {
   const char* scales;
 };
 const LayoutTensors& tensors_of(Layout layout);
+// What the name of a matrix's tensor of codes can end in, dense ones' ".weight" included.
+std::span<const char* const> code_suffixes();
+// Whether loading a module of this layout reads its tensor of this suffix (".weight_scale").
+bool reads_tensor(Layout layout, std::string_view suffix);
 // Whether the checkpoint stores `module` as `group` says.
 bool is_stored(const Checkpoint& checkpoint, std::string_view module, const QuantGroup& group);
 
 // The element type of a module's scales; bf16 where they have none of their own.
 DType scale_type(const Checkpoint& checkpoint, std::string_view module, const QuantGroup& group);
 
-// [rows, columns] of a module as its tensors have them. Throws Error(corrupt, "tensor-shape").
+// [rows, columns] of a module as its tensors have them, to be checked by loading it. Throws
+// Error(corrupt, "tensor-shape"), Error(not_found, "tensor-not-found").
 std::array<int64_t, 2> stored_shape(const Checkpoint& checkpoint, const std::string& where,
                                     const std::string& module, const QuantGroup& group);
 

@@ -51,7 +51,6 @@ class SynthArtifact final : public Artifact {
   }
   void release(std::string_view, bool) const override {}
   Activation activation(std::string_view) const override { return {}; }
-  bool has_matrix(std::string_view module) const override { return find(module) != nullptr; }
   std::vector<float> vector(std::string_view tensor, int64_t size) const override {
     const SynthTensor* t = find(tensor);
     SINTER_CHECK(t != nullptr && t->rows == 0 && t->cols == size);

@@ -300,6 +300,10 @@ TEST_F(Compress, RefusesRecipesThatDoNotFitTheModel) {
   EXPECT_FALSE(fs::exists(out()));  // all of it found before a byte was written
   EXPECT_EQ(code_of(base, recipe(split + ", allow_split: true"), out()), "");
   EXPECT_EQ(code_of(out(), recipe("scheme: W8A16"), out("again")), "compress-not-dense");
+  // Also where only a side-car file says so.
+  EXPECT_EQ(code_of(SINTER_SOURCE_DIR "/tests/golden/artifact/modelopt_fp8",
+                    recipe("scheme: W8A16"), out("again")),
+            "compress-not-dense");
   const Recipe two = parse_recipe("steps: [{rtn: {scheme: W8A16}}, {rtn: {scheme: W8A16}}]", "r");
   EXPECT_EQ(code_of(base, two, out("two")), "recipe-conflict");
 }

@@ -48,7 +48,6 @@ LoadedWeight load(const Artifact& base, const Module& m) {
 
 // The modules that are quantised, by the tensor that holds their codes.
 std::map<std::string, Module> find_modules(const Artifact& base, const Dialect& dialect) {
-  constexpr Layout kMovable[] = {Layout::packed, Layout::awq, Layout::gptq};
   std::map<std::string, Module> modules;
   for (const StoredTensor& t : base.checkpoint().tensors()) {
     const size_t dot = t.name.rfind('.');
@@ -57,7 +56,7 @@ std::map<std::string, Module> find_modules(const Artifact& base, const Dialect& 
     const QuantGroup* group = dialect.group_of(name);
     if (group == nullptr || t.name.substr(dot) != tensors_of(group->layout).codes) continue;
     if (!is_stored(base.checkpoint(), name, *group)) continue;
-    if (std::find(std::begin(kMovable), std::end(kMovable), group->layout) == std::end(kMovable) ||
+    if (group->scheme.number != Number::integer ||
         group->scheme.activation != ActivationMode::exact) {
       refuse(base,
              fmt::format("module \"{}\" is {}; only integer weights whose inputs stay as they "
@@ -125,9 +124,13 @@ Conversion plan_conversion(const Artifact& base, const StoredDialect& target) {
   }
   for (const StoredTensor& t : base.checkpoint().tensors()) {
     const size_t dot = t.name.rfind('.');
-    const bool consumed = dot != std::string::npos && !t.name.ends_with(".bias") &&
-                          modules.contains(t.name.substr(0, dot));
-    if (!consumed) by_layer[layer_of(t.name)].copied.push_back(&t);
+    const auto m = dot == std::string::npos ? modules.end() : modules.find(t.name.substr(0, dot));
+    if (m == modules.end() || t.name.ends_with(".bias")) {
+      by_layer[layer_of(t.name)].copied.push_back(&t);
+    } else if (!reads_tensor(m->second.group->layout, std::string_view(t.name).substr(dot))) {
+      refuse(base,
+             fmt::format("tensor \"{}\": {} has no such part of a module", t.name, target.name));
+    }
   }
   c.plan.dense = dense_linears(base, modules);
   if (const std::string problem = target.problem(c.plan); !problem.empty()) {

@@ -135,6 +135,31 @@ TEST_F(ConvertTest, RefusesWhatTheTargetCannotSay) {
   EXPECT_FALSE(fs::exists(out("refused")));  // refused before anything is written
 }
 
+// A bias goes along; a tensor that no loader reads might change answers all the same.
+TEST_F(ConvertTest, PartsOfAModuleThatNothingReadsAreRefused) {
+  const auto original = Checkpoint::open_directory(kGolden + "gptq_sym");
+  const std::string from = out("from"), module = "model.layers.0.self_attn.q_proj";
+  const std::vector<float> values(64);
+  fs::copy(kGolden + "gptq_sym", from);
+  for (const char* suffix : {".bias", ".k_scale", ".pre_quant_scale", ".bias_extra"}) {
+    SCOPED_TRACE(suffix);
+    std::vector<TensorToWrite> tensors;
+    for (const StoredTensor& t : original->tensors()) {
+      if (t.name != module + suffix) tensors.push_back({t.name, t.dtype, t.shape, t.bytes});
+    }
+    tensors.push_back({module + suffix, DType::f32, {64}, std::as_bytes(std::span(values))});
+    write_safetensors(from + "/model.safetensors", tensors);
+    const std::string to = fmt::format("to{}", suffix);
+    const bool bias = std::string_view(suffix) == ".bias";
+    EXPECT_EQ(code_of(from, "compressed-tensors", to), bias ? "" : "convert-unsupported");
+    if (bias) {
+      EXPECT_NE(Checkpoint::open_directory(out(to))->find(module + ".bias"), nullptr);
+    } else {
+      EXPECT_NE(message_.find(suffix), std::string::npos);
+    }
+  }
+}
+
 TEST_F(ConvertTest, MixedWidthsFitCompressedTensors) {
   convert_dialect(kGolden + "gptq_v2_mixed", dialect("compressed-tensors"), out("mixed"));
   expect_same("gptq_v2_mixed", out("mixed"));

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <map>
 
+#include "artifact/dialect.h"
 #include "base/error.h"
 #include "compress/output.h"
 
@@ -81,8 +82,7 @@ CompressPlan plan_compression(const Artifact& base, const Recipe& recipe) {
          "start from the checkpoint it was made from",
          base.directory(), base.scheme());
   }
-  if (base.config().contains("quantization_config") ||
-      base.config().contains("compression_config")) {
+  if (!read_dialect(base.config(), base.directory()).method.empty()) {
     fail(
         Fault::unsupported, "compress-not-dense",
         "{}: expected a dense checkpoint, found one that is quantised already ({}); start from the "

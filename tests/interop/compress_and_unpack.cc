@@ -23,7 +23,6 @@ void unpack(const std::string& model, const std::string& path) {
     const std::string suffix = ".weight";
     const std::string module =
         t.name.ends_with(suffix) ? t.name.substr(0, t.name.size() - suffix.size()) : t.name;
-    if (!artifact->has_matrix(module)) continue;
     const StoredTensor* plain = artifact->checkpoint().find(t.name);
     if (plain != nullptr && plain->shape.size() != 2) continue;
     const Weight w = artifact->matrix(module, t.rows, t.cols);
