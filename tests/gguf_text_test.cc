@@ -63,6 +63,43 @@ TEST(GgufText, PebblesTokenizerComesBack) {
   EXPECT_THROW(gguf_tokens(json, model, 1000), Error);  // an embedding with fewer rows than ids
 }
 
+TEST(GgufText, PostProcessorsAreSaidOrRefused) {
+  const auto tokens = [](const std::string& post) {
+    return gguf_tokens(
+        R"({"model":{"type":"BPE","vocab":{"a":0},"merges":[]},"added_tokens":[{"id":7,"content":)"
+        R"("[CLS]","special":true}],"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false},)"
+        R"("post_processor":)" +
+            post + "}",
+        "x", 8);
+  };
+  const auto code = [&](const std::string& post) {
+    try {
+      tokens(post);
+      return std::string();
+    } catch (const Error& e) {
+      return e.code();
+    }
+  };
+  const auto text = [](const std::string& single) {
+    return R"({"type":"TemplateProcessing","single":[)" + single +
+           R"(],"special_tokens":{"[CLS]":{"id":"[CLS]","ids":[7]}}})";
+  };
+  const std::string a = R"({"Sequence":{"id":"A","type_id":0}})";
+  const std::string cls = R"({"SpecialToken":{"id":"[CLS]","type_id":0}})";
+  EXPECT_FALSE(tokens("null").bos.has_value());
+  EXPECT_EQ(tokens(text(cls + "," + a)).bos, 7u);
+  EXPECT_FALSE(tokens(text(cls + "," + a)).eos.has_value());
+  EXPECT_EQ(tokens(R"({"type":"Sequence","processors":[{"type":"ByteLevel"},)" +
+                   text(a + "," + cls) + "]}")
+                .eos,
+            7u);
+  EXPECT_EQ(code(R"({"type":"RobertaProcessing","sep":["a",0],"cls":["a",0]})"), "gguf-tokenizer");
+  for (const std::string& single : {std::string(), cls, cls + "," + cls + "," + a, a + "," + a,
+                                    R"({"SpecialToken":{"id":"other","type_id":0}},)" + a}) {
+    EXPECT_EQ(code(text(single)), "gguf-tokenizer") << single;
+  }
+}
+
 TEST(GgufText, SaysWhatItCannotSay) {
   const std::string json =
       R"({"model":{"type":"BPE","vocab":{"a":0},"merges":[]},"pre_tokenizer":{"type":"Whitespace"}})";

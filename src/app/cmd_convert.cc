@@ -11,13 +11,14 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "compress/convert.h"
+#include "model/config.h"
 
 namespace sinter {
 namespace {
 
 struct Options {
   std::string model, out, to, type, embedding_type, head_type, name;
-  bool no_tokenizer = false, force = false;
+  bool no_tokenizer = false, force = false, weights_only = false;
   int threads = 0;
 };
 
@@ -37,20 +38,28 @@ std::string name_of(const std::string& model) {
 // Both return what was made, as JSON with at least {"bytes", "notes"}; `text` gets lines for
 // people.
 Json write_gguf_file(const Options& o, std::string& text) {
-  if (!o.force && std::filesystem::exists(o.out)) {
-    fail(Fault::bad_input, "convert-exists",
-         "{}: expected nothing there, found a file or directory; remove it, or give --force",
-         o.out);
+  const bool directory = is_directory(std::filesystem::path(o.out));
+  if (directory || (!o.force && std::filesystem::exists(o.out))) {
+    fail(Fault::bad_input, "convert-exists", "{}: expected nothing there, found a {}", o.out,
+         directory ? "directory; choose another name" : "file; remove it, or give --force");
   }
   const GgufWriteOptions options{.type = codec_or_null(o.type),
                                  .embedding_type = codec_or_null(o.embedding_type),
                                  .head_type = codec_or_null(o.head_type),
                                  .tokenizer = !o.no_tokenizer,
                                  .name = o.name.empty() ? name_of(o.model) : o.name};
+  const auto artifact = Artifact::open(o.model, {.weights_only = o.weights_only});
+  const JsonFields config(artifact->config(), artifact->directory() + "/config.json");
+  architecture_of(config).config(config);  // what nobody can run is not converted either
   ThreadPool pool(o.threads);
   std::unique_ptr<Progress> progress;
+  install_interrupt();
   const GgufWritten written =
-      write_gguf(*Artifact::open(o.model), o.out, options, pool, [&](int64_t, int64_t total) {
+      write_gguf(*artifact, o.out, options, pool, [&](int64_t done, int64_t total) {
+        if (interrupted()) {
+          fail(Fault::interrupted, "interrupted",
+               "{}: stopped after {} of {} tensors; nothing was kept", o.out, done, total);
+        }
         if (!progress) progress = std::make_unique<Progress>("convert", total, "tensors");
         progress->advance();
       });
@@ -65,10 +74,11 @@ Json write_gguf_file(const Options& o, std::string& text) {
 
 Json write_dialect(const Options& o, const StoredDialect& dialect, std::string& text) {
   if (!o.type.empty() || !o.embedding_type.empty() || !o.head_type.empty() || !o.name.empty() ||
-      o.no_tokenizer || o.force) {
+      o.no_tokenizer || o.force || o.weights_only) {
     fail(Fault::bad_input, "convert-target",
-         "--to {}: expected none of --type, --embedding-type, --head-type, --name, --no-tokenizer "
-         "and --force: this conversion changes no weight, keeps every file, and never replaces one",
+         "--to {}: expected none of --type, --embedding-type, --head-type, --name, --no-tokenizer, "
+         "--weights-only and --force: this conversion changes no weight, keeps every file, and "
+         "never replaces one",
          o.to);
   }
   install_interrupt();
@@ -132,6 +142,8 @@ std::function<int()> setup(CLI::App& app) {
   app.add_option("--head-type", o->head_type, "GGUF: of an untied head. Default: --type.");
   app.add_option("--name", o->name, "GGUF: general.name. Default: MODEL's.");
   app.add_flag("--no-tokenizer", o->no_tokenizer, "GGUF: leave the tokenizer out.");
+  app.add_flag("--weights-only", o->weights_only,
+               "GGUF: leave out what the checkpoint asks of inputs, keys and values.");
   app.add_flag("--force", o->force, "Replace OUT.");
   app.add_option("-t,--threads", o->threads,
                  "Threads, at most (from dialect to dialect one does it); 0 = one per core. Never "

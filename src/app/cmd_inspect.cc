@@ -35,6 +35,17 @@ std::string_view type_name(const StoredTensor& t) {
   return t.block.empty() ? traits(t.dtype).name : t.block;
 }
 
+// In elements: a tensor in blocks is stored as rows of bytes.
+std::vector<int64_t> shape_of(const StoredTensor& t) {
+  std::vector<int64_t> shape = t.shape;
+  if (!t.block.empty() && !shape.empty()) {
+    const Format format = format_named(t.block);
+    const int64_t columns = format.codec->col_multiple(format);
+    shape.back() = shape.back() / format.codec->row_bytes(format, columns) * columns;
+  }
+  return shape;
+}
+
 Json config_json(const ModelConfig& c) {
   const bool windowed = std::any_of(c.sliding_window.begin(), c.sliding_window.end(),
                                     [](int32_t w) { return w > 0; });
@@ -113,7 +124,7 @@ int run(const Options& o) {
     if (o.tensors) {
       for (const StoredTensor& t : artifact->checkpoint().tensors()) {
         out["tensor_list"].push_back(
-            {{"name", t.name}, {"dtype", type_name(t)}, {"shape", t.shape}});
+            {{"name", t.name}, {"dtype", type_name(t)}, {"shape", shape_of(t)}});
       }
     }
     print_json(out);
@@ -149,7 +160,7 @@ int run(const Options& o) {
   }
   if (o.tensors) {
     for (const StoredTensor& t : artifact->checkpoint().tensors()) {
-      text += fmt::format("  {:<8} [{}] {}\n", type_name(t), fmt::join(t.shape, ", "), t.name);
+      text += fmt::format("  {:<8} [{}] {}\n", type_name(t), fmt::join(shape_of(t), ", "), t.name);
     }
   }
   print_text(text);

@@ -124,7 +124,7 @@ class TextReader {
       : file_(file),
         tokens_(file.strings("tokenizer.ggml.tokens")),
         types_(file.integers("tokenizer.ggml.token_type")) {
-    if (types_.empty()) types_.assign(tokens_.size(), TokenType::normal);
+    if (types_.empty()) types_.assign(tokens_.size(), static_cast<int64_t>(TokenType::normal));
     if (types_.size() != tokens_.size()) {
       fail(Fault::corrupt, "gguf-key",
            "{}: tokenizer.ggml.token_type: expected one type for each of {} tokens, found {}",
@@ -147,6 +147,10 @@ class TextReader {
   }
 
  private:
+  bool is(size_t token, TokenType type) const {
+    return types_[token] == static_cast<int64_t>(type);
+  }
+
   // The id that a key names, or `fallback`; nothing if that is below 0.
   std::optional<size_t> id(const char* name, int64_t fallback) const {
     const std::string key = fmt::format("tokenizer.ggml.{}_token_id", name);
@@ -163,12 +167,9 @@ class TextReader {
 
   void add_tokens(Document& d) const {
     for (size_t i = 0; i < tokens_.size(); ++i) {
-      if (types_[i] != TokenType::unknown && types_[i] != TokenType::control &&
-          types_[i] != TokenType::user_defined) {
-        continue;
-      }
-      d.added.push_back(
-          added_token(static_cast<int64_t>(i), tokens_[i], types_[i] != TokenType::user_defined));
+      const bool special = is(i, TokenType::unknown) || is(i, TokenType::control);
+      if (!special && !is(i, TokenType::user_defined)) continue;
+      d.added.push_back(added_token(static_cast<int64_t>(i), tokens_[i], special));
     }
   }
 
@@ -248,7 +249,7 @@ class TextReader {
     };
     std::vector<Merge> merges;
     for (size_t i = 0; i < tokens_.size(); ++i) {
-      if (types_[i] != TokenType::normal || tokens_[i].size() > 1024) continue;
+      if (!is(i, TokenType::normal) || tokens_[i].size() > 1024) continue;
       for (size_t cut = 1; cut < tokens_[i].size(); ++cut) {
         const auto a = ids.find(tokens_[i].substr(0, cut)), b = ids.find(tokens_[i].substr(cut));
         if (a != ids.end() && b != ids.end()) merges.push_back({scores[i], a->second, b->second});
@@ -315,7 +316,7 @@ class TextReader {
         "<|endoftext|>", "<|end_of_text|>", "<EOT>",   "<｜end▁of▁sentence｜>",
         "<|eom_id|>"};
     for (size_t i = 0; i < tokens_.size(); ++i) {
-      if (types_[i] == TokenType::control &&
+      if (is(i, TokenType::control) &&
           std::find(kEnds.begin(), kEnds.end(), tokens_[i]) != kEnds.end()) {
         ends(i);
       }

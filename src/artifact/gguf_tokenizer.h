@@ -13,7 +13,7 @@
 namespace sinter {
 
 // tokenizer.ggml.token_type.
-enum TokenType : int32_t {
+enum class TokenType : int32_t {
   normal = 1,
   unknown = 2,
   control = 3,
@@ -48,9 +48,10 @@ GgufText read_gguf_text(const GgufFile& file, bool stated = true);
 struct GgufTokens {
   std::string model, pre;
   std::vector<std::string> tokens, merges;  // merges: "gpt2" only
-  std::vector<int32_t> types;
-  std::vector<float> scores;  // "llama" only
-  std::optional<bool> add_bos, add_eos, add_space_prefix;
+  std::vector<TokenType> types;
+  std::vector<float> scores;         // "llama" only
+  std::optional<uint32_t> bos, eos;  // the tokens that are put before and after a text
+  std::optional<bool> add_space_prefix;
   std::vector<std::string> notes;  // where llama.cpp may read a text differently, for people
 };
 // `vocab` = rows of the embedding; ids without a token are padded. Throws

@@ -10,7 +10,7 @@
 namespace sinter {
 namespace {
 
-// A step of somebody's pre_tokenizer in the words above; "" if there is none.
+// A step of somebody's pre_tokenizer in the words of gguf_tokenizer.h; "" if there is none.
 std::string step_word(const JsonMap& step) {
   const std::string type = step.value("type", "");
   if (type == "ByteLevel" && !step.value("add_prefix_space", true))
@@ -215,18 +215,37 @@ class TokenWriter {
     out_.add_space_prefix = prepends;
   }
 
+  // The id of a template's special token, which must be one.
+  uint32_t special_id(const JsonMap& post, const JsonMap& part) const {
+    const std::string name = part["SpecialToken"].value("id", "");
+    const JsonMap& ids =
+        object(object(post, "special_tokens"), name.c_str()).value("ids", JsonMap());
+    if (!ids.is_array() || ids.size() != 1 || !ids[0].is_number_unsigned()) {
+      unsupported("post_processor: \"{}\" is not one token", name);
+    }
+    return ids[0].get<uint32_t>();
+  }
+
+  // ByteLevel only trims the places of tokens; a template may put one token before and one after.
   void read_post_processor(const JsonMap& post) {
-    out_.add_bos = out_.add_eos = false;
-    const bool several = post.is_object() && post.value("type", "") == "Sequence";
-    const JsonMap one = JsonMap::array({post});
-    for (const JsonMap& step : several ? post.at("processors") : one) {
-      if (!step.is_object() || step.value("type", "") != "TemplateProcessing") continue;
-      const JsonMap& single = step.at("single");
-      if (!single.is_array() || single.empty()) continue;
-      out_.add_bos = single.front().contains("SpecialToken");
-      out_.add_eos = single.back().contains("SpecialToken");
-      if (single.size() > size_t{1} + *out_.add_bos + *out_.add_eos) {
-        unsupported("post_processor: more than one token on a side");
+    if (post.is_null()) return;
+    const bool several = post.value("type", "") == "Sequence";
+    for (const JsonMap& step : several ? post.at("processors") : JsonMap::array({post})) {
+      const std::string type = step.value("type", "");
+      if (type == "ByteLevel") continue;
+      if (type != "TemplateProcessing") unsupported("post_processor: {}", type);
+      auto parts = step.at("single").get<std::vector<JsonMap>>();
+      const auto is_special = [](const JsonMap& part) { return part.contains("SpecialToken"); };
+      if (!parts.empty() && is_special(parts.front())) {
+        out_.bos = special_id(step, parts.front());
+        parts.erase(parts.begin());
+      }
+      if (!parts.empty() && is_special(parts.back())) {
+        out_.eos = special_id(step, parts.back());
+        parts.pop_back();
+      }
+      if (parts.size() != 1 || !parts[0].contains("Sequence")) {
+        unsupported("post_processor: expected a text with at most one token on each side");
       }
     }
   }

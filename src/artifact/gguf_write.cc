@@ -324,8 +324,8 @@ class GgufWriter {
     if (!tokens.scores.empty())
       keys.add_numbers("tokenizer.ggml.scores", GgufKind::f32, tokens.scores);
     if (tokens.model == "gpt2") keys.add("tokenizer.ggml.merges", tokens.merges);
-    keys.add_flag("tokenizer.ggml.add_bos_token", tokens.add_bos.value_or(false));
-    keys.add_flag("tokenizer.ggml.add_eos_token", tokens.add_eos.value_or(false));
+    keys.add_flag("tokenizer.ggml.add_bos_token", tokens.bos.has_value());
+    keys.add_flag("tokenizer.ggml.add_eos_token", tokens.eos.has_value());
     if (tokens.add_space_prefix)
       keys.add_flag("tokenizer.ggml.add_space_prefix", *tokens.add_space_prefix);
     add_special(keys, tokens);
@@ -348,7 +348,19 @@ class GgufWriter {
     const auto add_id = [&](const char* key, std::optional<uint32_t> token) {
       if (token) keys.add(fmt::format("tokenizer.ggml.{}_token_id", key), *token);
     };
-    add_id("bos", id("bos_token"));
+    // What is put around a text is what these keys name.
+    const auto check = [&](const char* key, std::optional<uint32_t> added,
+                           std::optional<uint32_t> named) {
+      if (!added || added == named) return;
+      fail(Fault::unsupported, "gguf-tokenizer",
+           "{}: tokenizer.json puts token {} around every text, which is not the {} of "
+           "tokenizer_config.json; llama.cpp has no tokenizer like this. The model can still be "
+           "written with --no-tokenizer",
+           artifact_.directory(), *added, key);
+    };
+    const auto named_bos = id("bos_token"), bos = named_bos ? named_bos : tokens.bos;
+    check("bos_token", tokens.bos, bos);
+    add_id("bos", bos);
     add_id("unknown", id("unk_token"));
     add_id("padding", id("pad_token"));
     std::vector<uint32_t> ends;
@@ -364,6 +376,7 @@ class GgufWriter {
       if (!list.is_array()) end(list);
       for (const Json& token : list.is_array() ? list : Json::array()) end(token);
     }
+    check("eos_token", tokens.eos, ends.empty() ? std::nullopt : std::optional(ends[0]));
     constexpr std::array kEnds = {"eos", "eot", "eom"};
     for (size_t i = 0; i < ends.size(); ++i) {
       if (i < kEnds.size()) add_id(kEnds[i], ends[i]);
