@@ -65,21 +65,32 @@ struct AttentionSpan {
   int32_t first_position = 0;
 };
 
+// y[i] = W x[i] (+ bias). y: [n, rows]; bias: [rows] or empty.
+struct LinearOp {
+  const PreparedWeight* weight;
+  std::span<const float> bias;
+  MatMut y;
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
   virtual std::string name() const = 0;  // "cpu/avx512"; part of every record of a run
   virtual int n_threads() const = 0;
 
-  // Throws Error(unsupported, "activation-unsupported" | exhausted, "memory-exhausted").
+  // Throws Error(exhausted, "memory-exhausted").
   virtual std::unique_ptr<PreparedWeight> prepare(const Weight& weight, Activation activation) = 0;
 
   // What prepare() would choose, without doing it; codes that are NaN may yet make it slower.
   virtual KernelChoice predict(const Weight& weight, Activation activation) const = 0;
 
-  // y[i] = W x[i] (+ bias). x: [n, cols], y: [n, rows]; bias: [rows] or empty.
-  virtual void linear(const PreparedWeight& weight, std::span<const float> bias, MatView x,
-                      MatMut y) = 0;
+  // Linears of the same inputs, in one pass: they are rounded once where the weights want the same,
+  // and threads meet once. x: [n, cols].
+  virtual void linears(std::span<const LinearOp> ops, MatView x) = 0;
+  void linear(const PreparedWeight& weight, std::span<const float> bias, MatView x, MatMut y) {
+    const LinearOp op{&weight, bias, y};
+    linears({&op, 1}, x);
+  }
   // y[i] = row tokens[i] of the table, as it is stored.
   virtual void embed(const Weight& table, std::span<const int32_t> tokens, MatMut y) = 0;
   // y[i] = x[i] / sqrt(mean(x[i]^2) + eps) * gain, on each of the row's chunks of gain.size().

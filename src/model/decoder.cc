@@ -1,6 +1,7 @@
 // The maths of a decoder-only transformer: RMS norm, attention with RoPE and grouped heads, SwiGLU.
 // A screen of loading, a screen of forward.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 
@@ -141,9 +142,19 @@ struct Decoder::State {
   Activations x, normed, q, k, v, attended, gate, up, cos, sin, last, logits;
   std::vector<AttentionSpan> spans;
 
-  void linear(const Linear& l, MatView in, MatMut out) {
-    if (tap) tap(l.module, in);
-    backend.linear(*l.weight, l.bias, in, out);
+  // Linears that share an input.
+  struct Use {
+    const Linear& linear;
+    MatMut out;
+  };
+  void linears(std::initializer_list<Use> uses, MatView in) {
+    std::array<LinearOp, 3> ops;
+    size_t n = 0;
+    for (const Use& use : uses) {
+      if (tap) tap(use.linear.module, in);
+      ops[n++] = {use.linear.weight.get(), use.linear.bias, use.out};
+    }
+    backend.linears({ops.data(), n}, in);
   }
 
   // Angles of every row's position, shared by all layers and heads. cos, sin: [n, head_dim / 2].
@@ -185,8 +196,8 @@ Decoder::Decoder(std::shared_ptr<const Artifact> artifact_of_weights, Backend& b
   const ModuleNames& names = architecture.names;
   const Loader load(artifact, backend, options.activations);
   s.embed = artifact.matrix(names.embed, c.vocab, c.d_model);
-  s.head =
-      load.linear_of(names.head, c.tied_embeddings ? names.embed : names.head, c.vocab, c.d_model);
+  s.head = c.tied_embeddings ? load.linear_of(names.head, names.embed, c.vocab, c.d_model)
+                             : load.linear(names.head, c.vocab, c.d_model, false);
   s.final_norm = load.vector(names.final_norm, c.d_model);
   for (int32_t i = 0; i < c.n_layers; ++i) s.layers.push_back(load.layer(c, names, i));
 
@@ -253,9 +264,7 @@ MatView Decoder::forward(const Batch& batch) {
   for (int32_t i = 0; i < c.n_layers; ++i) {
     const Layer& l = s.layers[static_cast<size_t>(i)];
     b.rms_norm(l.attn_norm, c.norm_eps, x, normed);
-    s.linear(l.q, normed, q);
-    s.linear(l.k, normed, k);
-    s.linear(l.v, normed, v);
+    s.linears({{l.q, q}, {l.k, k}, {l.v, v}}, normed);
     if (c.qk_norm) {
       b.rms_norm(l.q_norm, c.norm_eps, q, q);
       b.rms_norm(l.k_norm, c.norm_eps, k, k);
@@ -270,15 +279,14 @@ MatView Decoder::forward(const Batch& batch) {
                  .scale = 1.0f / std::sqrt(static_cast<float>(c.head_dim))},
                 offset, s.spans, q, attended);
     if (c.sub_norm) b.rms_norm(l.attn_sub_norm, c.norm_eps, attended, attended);
-    s.linear(l.o, attended, normed);
+    s.linears({{l.o, normed}}, attended);
     b.add(normed, x);
 
     b.rms_norm(l.ffn_norm, c.norm_eps, x, normed);
-    s.linear(l.gate, normed, gate);
-    s.linear(l.up, normed, up);
+    s.linears({{l.gate, gate}, {l.up, up}}, normed);
     b.silu_mul(gate, up);
     if (c.sub_norm) b.rms_norm(l.ffn_sub_norm, c.norm_eps, gate, gate);
-    s.linear(l.down, gate, normed);
+    s.linears({{l.down, normed}}, gate);
     b.add(normed, x);
   }
 
@@ -289,7 +297,7 @@ MatView Decoder::forward(const Batch& batch) {
     std::copy(row.begin(), row.end(), last.row(i).begin());
   }
   b.rms_norm(s.final_norm, c.norm_eps, last, last);
-  s.linear(s.head, last, logits);
+  s.linears({{s.head, logits}}, last);
   return logits;
 }
 

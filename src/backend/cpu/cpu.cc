@@ -116,17 +116,26 @@ class CpuBackend final : public Backend {
     return choose(kind, why_not, k_, activation);
   }
 
-  void linear(const PreparedWeight& weight, std::span<const float> bias, MatView x,
-              MatMut y) override {
-    const auto& w = static_cast<const CpuWeight&>(weight);
-    SINTER_CHECK(x.cols == w.cols() && y.cols == w.rows() && x.rows == y.rows);
-    if (w.panels() != nullptr) {
-      multiply_panels(w, x, y);
-    } else {
-      multiply_rows(w, x, y);
+  void linears(std::span<const LinearOp> ops, MatView x) override {
+    for (const LinearOp& op : ops) {
+      SINTER_CHECK(x.cols == op.weight->cols() && op.y.cols == op.weight->rows());
+      SINTER_CHECK(x.rows == op.y.rows);
     }
-    if (!bias.empty()) {
-      for (int64_t i = 0; i < y.rows; ++i) k_.add(bias.data(), y.cols, y.at + i * y.stride);
+    for (auto left = ops; !left.empty();) {
+      const auto form = form_of(left.front());
+      size_t alike = 1;
+      while (form && alike < left.size() && form_of(left[alike]) == form) ++alike;
+      if (form) {
+        multiply_panels(left.first(alike), *form, x);
+      } else {
+        multiply_rows(left.front(), x);
+      }
+      left = left.subspan(alike);
+    }
+    for (const LinearOp& op : ops) {
+      for (int64_t i = 0; i < op.y.rows && !op.bias.empty(); ++i) {
+        k_.add(op.bias.data(), op.y.cols, op.y.at + i * op.y.stride);
+      }
     }
   }
 
@@ -239,40 +248,61 @@ class CpuBackend final : public Backend {
     const int64_t enough = std::max<int64_t>(1, kMinParallel / std::max<int64_t>(1, work_each));
     const int64_t shares = int64_t{4} * pool_.size();
     const int64_t even = (n + shares - 1) / shares;
-    const int64_t step = (std::max(enough, even) + grain - 1) / grain * grain;
+    const int64_t step = cpu::round_up(std::max(enough, even), grain);
     pool_.run(n, step, body);
   }
 
+  static const CpuWeight& weight_of(const LinearOp& op) {
+    return static_cast<const CpuWeight&>(*op.weight);
+  }
+
+  // Nothing for a weight without panels.
+  std::optional<cpu::InputForm> form_of(const LinearOp& op) const {
+    const CpuWeight& w = weight_of(op);
+    if (w.panels() == nullptr) return std::nullopt;
+    return cpu::input_form(k_, w.activation(), w.stored().column_order, w.cols(), *w.panels());
+  }
+
   // Inputs in blocks that, unpacked weights beside them, stay in a core's cache.
-  void multiply_panels(const CpuWeight& w, MatView x, MatMut y) {
+  void multiply_panels(std::span<const LinearOp> ops, const cpu::InputForm& form, MatView x) {
     constexpr int64_t kInputs = 192;
     for (int64_t first = 0; first < x.rows; first += kInputs) {
       const int64_t n = std::min(kInputs, x.rows - first);
-      multiply_block(w, {x.at + first * x.stride, n, x.cols, x.stride},
-                     {y.at + first * y.stride, n, y.cols, y.stride});
+      multiply_block(ops, form, {x.at + first * x.stride, n, x.cols, x.stride}, first);
     }
   }
 
-  void multiply_block(const CpuWeight& w, MatView x, MatMut y) {
+  // Inputs x are rows `first` .. of the outputs.
+  void multiply_block(std::span<const LinearOp> ops, const cpu::InputForm& form, MatView x,
+                      int64_t first) {
     cpu::PanelJob job{};
-    job.weight = w.panels();
-    inputs_.prepare(k_, pool_, w.activation(), w.stored().column_order, w.cols(), x, job);
-    job.y = y.at;
-    job.y_stride = y.stride;
-    const auto kind = static_cast<size_t>(job.weight->kind);
-    const Kernels::MultiplyPanels multiply = job.codes != nullptr ? k_.int8[kind] : k_.exact[kind];
-    const int64_t n_panels = job.weight->n_panels;
-    const int64_t scratch_bytes = cpu::panel_scratch_bytes(x.rows, job.weight->columns);
-    over(n_panels, x.rows * kPanelRows * w.cols(), cpu::kPanelGrain,
+    inputs_.prepare(k_, pool_, form, x, job);
+    int64_t n_panels = 0;
+    for (const LinearOp& op : ops) n_panels += weight_of(op).panels()->n_panels;
+    const int64_t scratch_bytes = cpu::panel_scratch_bytes(x.rows, form.columns);
+    over(n_panels, x.rows * kPanelRows * form.cols, cpu::kPanelGrain,
          [&](int64_t begin, int64_t end) {
            cpu::PanelJob mine = job;
            mine.scratch = scratch(scratch_bytes);
-           multiply(mine, begin, end);
+           for (const LinearOp& op : ops) {  // whose panels follow one another
+             mine.weight = weight_of(op).panels();
+             mine.y = op.y.at + first * op.y.stride;
+             mine.y_stride = op.y.stride;
+             const auto kind = static_cast<size_t>(mine.weight->kind);
+             const int64_t n = mine.weight->n_panels;
+             if (begin < n && end > 0) {
+               (form.integers ? k_.int8 : k_.exact)[kind](mine, std::max<int64_t>(begin, 0),
+                                                          std::min(end, n));
+             }
+             begin -= n;
+             end -= n;
+           }
          });
   }
 
   // The plain path, for weights that have no panels.
-  void multiply_rows(const CpuWeight& w, MatView x, MatMut y) {
+  void multiply_rows(const LinearOp& op, MatView x) {
+    const CpuWeight& w = weight_of(op);
     const Weight& stored = w.stored();
     const MatView in =
         inputs_.as_floats(k_, pool_, w.activation(), stored.column_order, w.cols(), w.cols(), x);
@@ -282,7 +312,7 @@ class CpuBackend final : public Backend {
         stored.format.codec->unpack_row(stored.format, stored.row_codes(r), stored.row_params(r),
                                         {row, static_cast<size_t>(w.cols())});
         for (int64_t i = 0; i < in.rows; ++i) {
-          y.at[i * y.stride + r] = k_.dot(row, in.at + i * in.stride, w.cols());
+          op.y.at[i * op.y.stride + r] = k_.dot(row, in.at + i * in.stride, w.cols());
         }
       }
     });

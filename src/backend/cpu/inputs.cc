@@ -141,77 +141,87 @@ MatView Inputs::as_floats(const Kernels& k, ThreadPool& threads, Activation acti
   return {out, x.rows, stride, stride};
 }
 
-void Inputs::prepare(const Kernels& k, ThreadPool& threads, Activation activation,
-                     const int32_t* column_order, int64_t cols, MatView x, PanelJob& job) {
-  const Panels& w = *job.weight;
+InputForm input_form(const Kernels& k, Activation activation, const int32_t* column_order,
+                     int64_t cols, const Panels& w) {
   const bool has_offset = w.offset.kind != FactorKind::none;
   const bool integers = is_int8(activation.mode) && k.int8[static_cast<size_t>(w.kind)] != nullptr;
-  job.n = x.rows;
-  job.block = w.block;
-  const Activation before = integers ? Activation{} : activation;  // rounded below, or here
-  const MatView in = as_floats(k, threads, before, column_order, cols, w.columns, x);
-  if (!integers) {
-    float* tiles = sized(tiles_, x.rows * w.columns);
-    job.x = tiled(k.tiles, threads, in.at, in.stride, 1, x.rows, w.columns, tiles);
-    job.n_blocks = (cols + w.block - 1) / w.block;
-    if (!has_offset) return;
-    float* sums = sized(sums_, x.rows * job.n_blocks);
-    for (int64_t i = 0; i < x.rows; ++i) {
-      for (int64_t b = 0; b < job.n_blocks; ++b) {
-        const float* from = in.at + i * in.stride + b * w.block;
-        const int64_t n = std::min(w.block, cols - b * w.block);
-        float sum = 0;
-        for (int64_t c = 0; c < n; ++c) sum += from[c];
-        sums[b * x.rows + i] = sum;
-      }
-    }
-    job.x_sum = sums;
-    return;
-  }
-
-  const Rounding& rounding = *rounding_of(activation.mode);
   // One scale for weight and input each: then the whole row is one exact sum of integers.
-  const bool whole_row = rounding.columns == 0 && w.scale.per_panel == 1 && !has_offset &&
+  const bool whole_row = integers && rounding_of(activation.mode)->columns == 0 &&
+                         w.scale.per_panel == 1 && !has_offset &&
                          w.super_scale.kind == FactorKind::none;
-  if (whole_row) job.block = w.columns;
-  job.n_blocks = (cols + job.block - 1) / job.block;
+  return {.activation = activation,
+          .column_order = column_order,
+          .cols = cols,
+          .columns = w.columns,
+          .block = whole_row ? w.columns : w.block,
+          .bias = w.bias,
+          .integers = integers,
+          .needs_sums = has_offset};
+}
+
+void Inputs::prepare(const Kernels& k, ThreadPool& threads, const InputForm& form, MatView x,
+                     PanelJob& job) {
+  job.n = x.rows;
+  job.block = form.block;
+  job.n_blocks = (form.cols + form.block - 1) / form.block;
+  // Integers are rounded below, all others here.
+  const Activation before = form.integers ? Activation{} : form.activation;
+  const MatView in = as_floats(k, threads, before, form.column_order, form.cols, form.columns, x);
+  float* sums = form.needs_sums ? sized(sums_, x.rows * job.n_blocks) : nullptr;
+  job.x_sum = sums;
+  if (form.integers) return round(k, threads, form, in, job);
+
+  float* tiles = sized(tiles_, x.rows * form.columns);
+  job.x = tiled(k.tiles, threads, in.at, in.stride, 1, x.rows, form.columns, tiles);
+  for (int64_t i = 0; form.needs_sums && i < x.rows; ++i) {
+    for (int64_t b = 0; b < job.n_blocks; ++b) {
+      const float* from = in.at + i * in.stride + b * form.block;
+      const int64_t n = std::min(form.block, form.cols - b * form.block);
+      float sum = 0;
+      for (int64_t c = 0; c < n; ++c) sum += from[c];
+      sums[b * x.rows + i] = sum;
+    }
+  }
+}
+
+void Inputs::round(const Kernels& k, ThreadPool& threads, const InputForm& form, MatView rows,
+                   PanelJob& job) {
+  const Rounding& rounding = *rounding_of(form.activation.mode);
   // The dynamic mode's scales follow the weight's groups, from 32 to 128 columns.
   const int64_t run =
-      rounding.columns == 0 ? round_up(cols, job.block) : std::max(job.block, kUnitColumns);
-  auto* codes = sized(codes_, x.rows * w.columns);
-  float* scales = sized(scales_, x.rows * job.n_blocks);
-  int32_t* biases = sized(biases_, x.rows * job.n_blocks);
-  float* sums = has_offset ? sized(sums_, x.rows * job.n_blocks) : nullptr;
-  const MatView rows = in;
-  threads.run(x.rows, 4, [&](int64_t begin, int64_t end) {
+      rounding.columns == 0 ? round_up(form.cols, form.block) : std::max(form.block, kUnitColumns);
+  auto* codes = sized(codes_, rows.rows * form.columns);
+  float* scales = sized(scales_, rows.rows * job.n_blocks);
+  int32_t* biases = sized(biases_, rows.rows * job.n_blocks);
+  float* sums = form.needs_sums ? sums_.data() : nullptr;
+  threads.run(rows.rows, 4, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const float* from = rows.at + i * rows.stride;
-      int8_t* to = codes + i * w.columns;
-      for (int64_t at = 0; at < w.columns; at += run) {
-        const int64_t n = std::min(run, w.columns - at);
+      int8_t* to = codes + i * form.columns;
+      for (int64_t at = 0; at < form.columns; at += run) {
+        const int64_t n = std::min(run, form.columns - at);
         const float scale =
-            scale_of(rounding, activation, k.peak(from + at, std::min(n, cols - at)));
+            scale_of(rounding, form.activation, k.peak(from + at, std::min(n, form.cols - at)));
         const bool usable = std::isfinite(scale) && scale > 0;
         if (!usable) std::fill(to + at, to + at + n, int8_t{0});
-        for (int64_t c = at; c < at + n; c += job.block) {
-          const int64_t block = std::min(job.block, w.columns - c);
-          if (c / job.block >= job.n_blocks) break;
-          const int64_t b = c / job.block * x.rows + i;
+        for (int64_t c = at; c < at + n; c += form.block) {
+          const int64_t block = std::min(form.block, form.columns - c);
+          if (c / form.block >= job.n_blocks) break;
+          const int64_t b = c / form.block * rows.rows + i;
           const int32_t sum = usable ? k.round_codes(from + c, scale, block, to + c) : 0;
           scales[b] = scale;
-          biases[b] = -w.bias * sum;
+          biases[b] = -form.bias * sum;
           if (sums != nullptr) sums[b] = scale * static_cast<float>(sum);
         }
       }
     }
   });
-  int8_t* tiles = sized(code_tiles_, round_up(x.rows, 16) * round_up(w.columns, 64));
-  job.codes = k.int8_matrices && x.rows > k.tiles.few
-                  ? in_matrices(threads, codes, x.rows, w.columns, tiles)
-                  : tiled(k.tiles, threads, codes, w.columns, 4, x.rows, w.columns, tiles);
+  int8_t* tiles = sized(code_tiles_, round_up(rows.rows, 16) * round_up(form.columns, 64));
+  job.codes = k.int8_matrices && rows.rows > k.tiles.few
+                  ? in_matrices(threads, codes, rows.rows, form.columns, tiles)
+                  : tiled(k.tiles, threads, codes, form.columns, 4, rows.rows, form.columns, tiles);
   job.x_scale = scales;
   job.x_bias = biases;
-  job.x_sum = sums;
 }
 
 }  // namespace sinter::cpu

@@ -176,8 +176,12 @@ struct F32 {
 
 // ---- Factors of a group ----
 
+// `ahead`: asks for those of so many panels on, too (see kCodesAhead).
+template <int ahead>
 inline V load_factors(const Factors& f, int64_t panel, int64_t group) {
   const int64_t at = (panel * f.per_panel + group) * kPanelRows;
+  const int64_t next = at + ahead * f.per_panel * kPanelRows;
+  if constexpr (ahead > 0) __builtin_prefetch(f.at + next * factor_bytes(f.kind), 0, 2);
   switch (f.kind) {
     case FactorKind::f32:
       return Lanes::load(reinterpret_cast<const float*>(f.at) + at);
@@ -200,24 +204,25 @@ inline V load_factors(const Factors& f, int64_t panel, int64_t group) {
 // The scales and offsets of one block of each of P panels.
 template <int P>
 struct BlockFactors {
+  static constexpr int kAhead = P == Lanes::kFusedPanels ? P : 0;
   V scale[P], offset[P];
   bool has_offset;
 
   void load(const Panels& w, int64_t panel, int64_t block) {
     has_offset = w.offset.kind != FactorKind::none;
     repeat<P>([&](auto p) SINTER_INLINE {
-      scale[p] = load_factors(w.scale, panel + p, block / w.scale.blocks);
+      scale[p] = load_factors<kAhead>(w.scale, panel + p, block / w.scale.blocks);
       if (w.super_scale.kind != FactorKind::none) {
-        scale[p] = Lanes::mul(scale[p],
-                              load_factors(w.super_scale, panel + p, block / w.super_scale.blocks));
+        scale[p] = Lanes::mul(
+            scale[p], load_factors<kAhead>(w.super_scale, panel + p, block / w.super_scale.blocks));
       }
       offset[p] = Lanes::zero();
       if (!has_offset) return;
-      offset[p] = load_factors(w.offset, panel + p, block / w.offset.blocks);
+      offset[p] = load_factors<kAhead>(w.offset, panel + p, block / w.offset.blocks);
       if (w.offset_is_zero_point) offset[p] = Lanes::mul(offset[p], scale[p]);
       if (w.super_offset.kind != FactorKind::none) {
-        offset[p] = Lanes::mul(
-            offset[p], load_factors(w.super_offset, panel + p, block / w.super_offset.blocks));
+        offset[p] = Lanes::mul(offset[p], load_factors<kAhead>(w.super_offset, panel + p,
+                                                               block / w.super_offset.blocks));
       }
     });
   }
@@ -290,6 +295,12 @@ inline SINTER_INLINE void quads(const uint8_t* const (&unit)[P], const Lookup& l
   }
 }
 
+// Few inputs are bound by memory, whose latency a core hides only while its prefetchers run. Those
+// stop at every page of 4 KiB, where all panels of a pass stop at once, and follow no run as short
+// as a panel's factors. So a pass over packed codes asks for codes so many bytes ahead, and for the
+// factors of the panels of the next pass.
+constexpr int64_t kCodesAhead = 512;
+
 // total[p][n] += blocks [begin, end) of panels panel .. panel+P-1 times inputs first .. first+N-1.
 // codes[p]: of the panel, from block `begin` on.
 template <typename Mode, typename Codes, int P, int N>
@@ -321,6 +332,14 @@ void add_blocks(const PanelJob& job, const Lookup& l, int64_t panel, int64_t fir
     int64_t last = (b + 1) * job.block / kHalfUnit;
     if (last > w.columns / kHalfUnit) last = w.columns / kHalfUnit;
     for (; half < last; ++half) {
+      if constexpr (P == Lanes::kFusedPanels) {
+        constexpr int64_t kBytes = Codes::kUnitBytes / 2;
+        repeat<P>([&](auto p) SINTER_INLINE {
+          repeat<kBytes / 64>([&](auto line) SINTER_INLINE {
+            __builtin_prefetch(unit[p] + kCodesAhead + half % 2 * kBytes + 64 * line, 0, 2);
+          });
+        });
+      }
       if (half % 2 == 0) {
         quads<Mode, Codes, P, N, 0, 4>(unit, l, x, sum);
       } else {

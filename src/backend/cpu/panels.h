@@ -35,6 +35,10 @@ inline constexpr int kCodeKinds = 11;
 
 // How a factor of a group is stored: 16 of them, one a row, beside each other.
 enum class FactorKind : uint8_t { none, f32, f16, bf16, e8m0, e4m3, i8 };
+inline constexpr int64_t factor_bytes(FactorKind kind) {
+  constexpr int64_t kBytes[] = {0, 4, 2, 2, 1, 1, 1};
+  return kBytes[static_cast<int>(kind)];
+}
 
 // Factors [panels][per_panel][16]. The group of block b is b / blocks.
 struct Factors {
