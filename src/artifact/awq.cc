@@ -95,17 +95,12 @@ Dialect read_awq(const DialectSource& source) {
     unsupported("{}: desc_act", fields.where());
   }
   const int64_t group_size = fields.integer("group_size", fields.integer("q_group_size", 128));
-  if (group_size != -1 && (group_size < 1 || group_size > 1 << 20)) {
-    fail(Fault::bad_input, "json-field",
-         "{}: group_size: expected -1, or 1 to {} columns, found {}", fields.where(), 1 << 20,
-         group_size);
-  }
   read_patterns(fields, "modules_to_not_convert");  // shown by what is stored; but no nonsense
   QuantGroup group{.name = "awq",
                    .targets = all_linears(),
                    .scheme = {.bits = 4,
                               .symmetric = !fields.boolean("zero_point", true),
-                              .group = static_cast<int32_t>(std::max<int64_t>(group_size, 0))}};
+                              .group = group_size == -1 ? 0 : group_columns(fields, group_size)}};
   group.layout = Layout::awq;
   Dialect dialect;
   dialect.by_presence = true;
@@ -119,8 +114,7 @@ void load_awq(const Source& s, LoadedWeight& out) {
     fail(Fault::unsupported, "dialect-unsupported",
          "{}: module \"{}\": {} rows do not fill whole words of AWQ", s.where, s.module, s.rows);
   }
-  const int64_t group = out.weight.format.group == 0 ? s.cols : out.weight.format.group;
-  const int64_t n_groups = s.cols / group, n_words = s.rows / 8;
+  const int64_t n_groups = out.weight.format.n_groups(s.cols), n_words = s.rows / 8;
   const StoredTensor& codes = s.need(".qweight", DType::i32, {s.cols, n_words});
   const StoredTensor& scales = s.need(".scales");
   out.weight.format.scale = scales.dtype;  // F16; other writers keep the model's type
@@ -176,7 +170,7 @@ std::string awq_problem(const StorePlan& plan) {
 }
 
 std::vector<OwnedTensor> store_awq(const std::string& module, const Weight& w) {
-  const int64_t group = w.format.group == 0 ? w.cols : w.format.group, n_groups = w.cols / group;
+  const int64_t n_groups = w.format.n_groups(w.cols);
   OwnedTensor codes{module + ".qweight", DType::i32, {w.cols, w.rows / 8}, {}};
   pack(codes, w.cols, w.rows, [&](int64_t k, int64_t n) { return field(w.row_codes(n), k, 4); });
   OwnedTensor zeros{module + ".qzeros", DType::i32, {n_groups, w.rows / 8}, {}};

@@ -63,24 +63,6 @@ Args read_args(const JsonFields& fields) {
   return a;
 }
 
-// [rows, columns] of a block; older files say "128x128".
-void read_block(const JsonFields& args, QuantGroup& group) {
-  if (!args.has("block_structure")) unsupported("{}: block_structure is missing", args.where());
-  const Json& block = args.at("block_structure");
-  const auto is_size = [](const Json& x) {
-    return x.is_number_integer() && x.get<int64_t>() >= 1 && x.get<int64_t>() <= 1 << 20;
-  };
-  if (block == Json("128x128")) {
-    group.block_rows = group.scheme.group = 128;
-  } else if (block.is_array() && block.size() == 2 && is_size(block[0]) && is_size(block[1])) {
-    group.block_rows = static_cast<int32_t>(block[0].get<int64_t>());
-    group.scheme.group = static_cast<int32_t>(block[1].get<int64_t>());
-  } else {
-    fail(Fault::bad_input, "json-field", "{}: block_structure: expected [rows, columns]",
-         args.where());
-  }
-}
-
 Number number_of(const JsonFields& args, const Args& a) {
   if (a.type == "int") return Number::integer;
   if (a.type == "float" && a.symmetric && a.bits == 8) return Number::e4m3;
@@ -114,15 +96,12 @@ void read_weights(const JsonFields& args, QuantGroup& group) {
   }
   const bool is_float = group.scheme.number != Number::integer;
   if (a.strategy == "group" || (is_float && a.strategy == "tensor_group")) {
-    if (a.group < 1 || a.group > 1 << 20) {
-      fail(Fault::bad_input, "json-field", "{}: group_size: expected 1 to {} columns, found {}",
-           args.where(), 1 << 20, a.group);
-    }
-    group.scheme.group = static_cast<int32_t>(a.group);
+    group.scheme.group = group_columns(args, a.group);
   } else if (a.strategy == "tensor") {
     group.per_tensor = true;
   } else if (a.strategy == "block" && group.scheme.number == Number::e4m3) {
-    read_block(args, group);
+    if (!args.has("block_structure")) unsupported("{}: block_structure is missing", args.where());
+    read_block(args, "block_structure", group);
   } else if (a.strategy != "channel") {
     unsupported("{}: strategy \"{}\"", args.where(), a.strategy);
   }

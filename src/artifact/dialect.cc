@@ -80,11 +80,13 @@ Dialect read(const JsonFields& fields, const std::string& method, bool weights_o
 }  // namespace
 
 void fail_dialect(const std::string& what) {
+  std::vector<std::string_view> methods;
+  methods.reserve(kReaders.size());
+  for (const Reader& r : kReaders) methods.push_back(r.method);
   fail(Fault::unsupported, "dialect-unsupported",
-       "{}. This version reads dense checkpoints, compressed-tensors, AutoAWQ (gemm), GPTQ, "
-       "Hugging Face FP8, ModelOpt (FP8, NVFP4) and its own; a later version may read more. Use "
-       "the dense checkpoint, and compress it with `sinter compress`",
-       what);
+       "{}. This version reads dense checkpoints, and of {} what docs/formats.md says; a later "
+       "version may read more. Use the dense checkpoint, and compress it with `sinter compress`",
+       what, fmt::join(methods, ", "));
 }
 
 void refuse_unknown_keys(const JsonFields& fields, std::span<const std::string_view> known) {
@@ -106,6 +108,29 @@ std::vector<NamePattern> read_patterns(const JsonFields& fields, const char* key
     patterns.emplace_back(name.get<std::string>(), globs, where);
   }
   return patterns;
+}
+
+int32_t group_columns(const JsonFields& fields, int64_t size) {
+  if (size < 1 || size > kMaxGroup) {
+    fail(Fault::bad_input, "json-field", "{}: group_size: expected 1 to {} columns, found {}",
+         fields.where(), kMaxGroup, size);
+  }
+  return static_cast<int32_t>(size);
+}
+
+void read_block(const JsonFields& fields, const char* key, QuantGroup& group) {
+  const Json& block = fields.at(key);
+  const auto is_size = [](const Json& x) {
+    return x.is_number_integer() && x.get<int64_t>() >= 1 && x.get<int64_t>() <= kMaxGroup;
+  };
+  if (block == Json("128x128")) {
+    group.block_rows = group.scheme.group = 128;
+  } else if (block.is_array() && block.size() == 2 && is_size(block[0]) && is_size(block[1])) {
+    group.block_rows = block[0].get<int32_t>();
+    group.scheme.group = block[1].get<int32_t>();
+  } else {
+    fail(Fault::bad_input, "json-field", "{}: {}: expected [rows, columns]", fields.where(), key);
+  }
 }
 
 void leave_out(Dialect& dialect, bool weights_only, const std::string& what) {

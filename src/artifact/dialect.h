@@ -15,7 +15,7 @@
 
 namespace sinter {
 
-// How the tensors of a module are stored. layouts.cc has the list of what that means.
+// How the tensors of a module are stored. quantized.cc has the list of what that means.
 enum class Layout : uint8_t {
   packed,    // <module>.weight_packed: int32 words of codes + 2^(bits-1), .weight_shape,
              // .weight_scale

@@ -19,12 +19,17 @@ template <typename... Args>
   fail_dialect(fmt::format(format, std::forward<Args>(args)...));
 }
 
-// Keys that are null, false or empty ask for nothing.
+// Keys that are null or empty ask for nothing.
 void refuse_unknown_keys(const JsonFields& fields, std::span<const std::string_view> known);
 
 // The list of module names at `key`; empty if it is absent or null.
 std::vector<NamePattern> read_patterns(const JsonFields& fields, const char* key,
                                        NamePattern::Globs globs = NamePattern::Globs::no);
+
+// A number of columns that share a scale. Throws Error(bad_input, "json-field").
+int32_t group_columns(const JsonFields& fields, int64_t size);
+// The [rows, columns] at `key` that share a scale, into `group`; older files say "128x128".
+void read_block(const JsonFields& fields, const char* key, QuantGroup& group);
 
 // Leaves `what` out if only the weights are wanted, else refuses it.
 void leave_out(Dialect& dialect, bool weights_only, const std::string& what);

@@ -13,8 +13,7 @@
 namespace sinter {
 namespace {
 
-const StoredTensor& need_codes(const Source& s, const char* suffix, LoadedWeight& out,
-                               int64_t block) {
+void need_codes(const Source& s, const char* suffix, LoadedWeight& out, int64_t block) {
   if (s.cols % block != 0) {
     fail(Fault::unsupported, "dialect-unsupported",
          "{}: module \"{}\": {} columns do not fill whole blocks of {}", s.where, s.module, s.cols,
@@ -23,7 +22,6 @@ const StoredTensor& need_codes(const Source& s, const char* suffix, LoadedWeight
   const StoredTensor& codes = s.need(suffix, DType::u8, {s.rows, s.cols / 2});
   out.weight.format = format_of(s.group.scheme, DType::bf16);
   out.weight.codes = bytes_of(codes);
-  return codes;
 }
 
 void refuse_byte(const Source& s, const StoredTensor& scales, uint8_t mask) {

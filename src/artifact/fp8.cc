@@ -125,16 +125,7 @@ Dialect read_fp8(const DialectSource& source) {
     group.scheme.activation =
         inputs == "static" ? ActivationMode::fp8_tensor : ActivationMode::fp8_token;
   } else {
-    const Json& block = fields.at("weight_block_size");
-    const auto is_size = [](const Json& x) {
-      return x.is_number_integer() && x.get<int64_t>() >= 1 && x.get<int64_t>() <= 1 << 20;
-    };
-    if (!block.is_array() || block.size() != 2 || !is_size(block[0]) || !is_size(block[1])) {
-      fail(Fault::bad_input, "json-field", "{}: weight_block_size: expected [rows, columns]",
-           fields.where());
-    }
-    group.block_rows = static_cast<int32_t>(block[0].get<int64_t>());
-    group.scheme.group = static_cast<int32_t>(block[1].get<int64_t>());
+    read_block(fields, "weight_block_size", group);
     if (inputs == "static") {
       group.scheme.activation = ActivationMode::fp8_tensor;
     } else if (group.scheme.group == 128) {

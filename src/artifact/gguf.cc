@@ -250,11 +250,10 @@ class GgufReader {
     if (t.type == nullptr || t.type->codec.empty()) {
       fail(
           Fault::unsupported, "gguf-type",
-          "{}: tensor \"{}\": this version does not read type {}{}; it reads F32, F16, BF16, Q8_0, "
-          "Q4_0, Q4_1, Q5_0, Q4_K, Q5_K, Q6_K, IQ4_NL and IQ4_XS: fetch or make the model in one "
-          "of "
-          "these",
-          path_, t.name, id, t.type == nullptr ? "" : fmt::format(" ({})", t.type->name));
+          "{}: tensor \"{}\": this version does not read type {}{}; it reads {}: fetch or make the "
+          "model in one of these",
+          path_, t.name, id, t.type == nullptr ? "" : fmt::format(" ({})", t.type->name),
+          fmt::join(gguf_formats(), ", "));
     }
     const int64_t cols = rank == 0 ? 1 : t.shape.back();
     if (cols % t.type->block_cols != 0) {

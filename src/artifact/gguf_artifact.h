@@ -9,7 +9,7 @@
 
 namespace sinter {
 
-// Whether `path` is a file that begins as GGUF does, whatever its name.
+// Whether `path` is a file that begins as GGUF does, or is called so.
 bool is_gguf(const std::string& path);
 
 // `path`: the file, or the first of several parts. Throws Error(unsupported | corrupt | not_found).

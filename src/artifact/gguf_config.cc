@@ -212,6 +212,56 @@ template <typename... Args>
        fmt::format(format, std::forward<Args>(args)...));
 }
 
+uint32_t count(const JsonFields& config, const char* field, int64_t value) {
+  if (value < 0 || value > UINT32_MAX) {
+    fail(Fault::bad_input, "config-value", "{}: {}: expected 0 to 2^32 - 1, found {}",
+         config.where(), field, value);
+  }
+  return static_cast<uint32_t>(value);
+}
+
+void add_rope(const JsonFields& config, GgufHyperparameters& out) {
+  const char* key = config.has("rope_parameters") ? "rope_parameters" : "rope_scaling";
+  double theta = config.number("rope_theta", 10000);
+  if (!config.has(key)) {
+    out.add("rope.freq_base", static_cast<float>(theta));
+    return;
+  }
+  const JsonFields rope = config.object(key);
+  theta = rope.number("rope_theta", theta);
+  out.add("rope.freq_base", static_cast<float>(theta));
+  const std::string type = rope.string("rope_type", rope.string("type", "default"));
+  if (type == "llama3") {
+    const Llama3Rope r{rope.number("factor"), rope.number("low_freq_factor"),
+                       rope.number("high_freq_factor"),
+                       rope.number("original_max_position_embeddings")};
+    const auto half = static_cast<size_t>(out.head_dim / 2);
+    for (size_t i = 0; i < half; ++i) out.rope_factors.push_back(llama3_divisor(r, theta, i, half));
+  } else if (type == "divisors") {
+    for (const Json& x : rope.at("divisors")) out.rope_factors.push_back(x.get<float>());
+  } else if (type == "linear" || type == "yarn") {
+    out.add("rope.scaling.type", type);
+    out.add("rope.scaling.factor", static_cast<float>(rope.number("factor")));
+    if (type == "yarn") {
+      const double factor = rope.number("factor"), usual = 0.1 * std::log(factor) + 1;
+      const int64_t original = rope.integer("original_max_position_embeddings",
+                                            config.integer("max_position_embeddings"));
+      out.add("rope.scaling.original_context_length",
+              count(rope, "original_max_position_embeddings", original));
+      out.add("rope.scaling.yarn_beta_fast", static_cast<float>(rope.number("beta_fast", 32)));
+      out.add("rope.scaling.yarn_beta_slow", static_cast<float>(rope.number("beta_slow", 1)));
+      if (rope.has("mscale") || rope.has("mscale_all_dim") || !rope.boolean("truncate", true))
+        no_word("{}: mscale, mscale_all_dim or truncate", rope.where());
+      if (rope.has("attention_factor")) {
+        out.add("rope.scaling.attn_factor",
+                static_cast<float>(rope.number("attention_factor") / usual));
+      }
+    }
+  } else if (type != "default") {
+    no_word("{}: rope_type {}", rope.where(), type);
+  }
+}
+
 }  // namespace
 
 GgufConfig read_gguf_config(const GgufFile& file,
@@ -269,78 +319,35 @@ GgufHyperparameters gguf_hyperparameters(const JsonFields& config) {
          "{}: architectures: expected one of {} to write GGUF, found {}", config.where(),
          fmt::join(known, ", "), to_line(classes).substr(0, 80));
   }
-  const auto add = [&](const char* key, auto value) {
-    out.keys.emplace_back(fmt::format("{}.{}", out.architecture->name, key), value);
+  const auto size = [&](const char* key, const char* field, int64_t value) {
+    out.add(key, count(config, field, value));
   };
-  const auto count = [&](const char* field, int64_t value) {
-    if (value < 0 || value > UINT32_MAX) {
-      fail(Fault::bad_input, "config-value", "{}: {}: expected 0 to 2^32 - 1, found {}",
-           config.where(), field, value);
-    }
-    return static_cast<uint32_t>(value);
-  };
-  const auto size = [&](const char* key, const char* field) {
-    add(key, count(field, config.integer(field)));
+  const auto same = [&](const char* key, const char* field) {
+    size(key, field, config.integer(field));
   };
   const int64_t heads = config.integer("num_attention_heads");
   const int64_t max_tokens = config.integer("max_position_embeddings");
   out.head_dim = config.integer("head_dim", heads > 0 ? config.integer("hidden_size") / heads : 0);
   out.vocab = config.integer("vocab_size");
-  size("context_length", "max_position_embeddings");
-  size("embedding_length", "hidden_size");
-  size("block_count", "num_hidden_layers");
-  size("feed_forward_length", "intermediate_size");
-  size("attention.head_count", "num_attention_heads");
-  add("attention.head_count_kv",
-      count("num_key_value_heads", config.integer("num_key_value_heads", heads)));
-  add("attention.key_length", count("head_dim", out.head_dim));
-  add("attention.value_length", count("head_dim", out.head_dim));
-  add("attention.layer_norm_rms_epsilon", static_cast<float>(config.number("rms_norm_eps", 1e-6)));
-  add("vocab_size", count("vocab_size", out.vocab));
-  add("rope.dimension_count", count("head_dim", out.head_dim));
+  same("context_length", "max_position_embeddings");
+  same("embedding_length", "hidden_size");
+  same("block_count", "num_hidden_layers");
+  same("feed_forward_length", "intermediate_size");
+  same("attention.head_count", "num_attention_heads");
+  size("attention.head_count_kv", "num_key_value_heads",
+       config.integer("num_key_value_heads", heads));
+  size("attention.key_length", "head_dim", out.head_dim);
+  size("attention.value_length", "head_dim", out.head_dim);
+  out.add("attention.layer_norm_rms_epsilon",
+          static_cast<float>(config.number("rms_norm_eps", 1e-6)));
+  same("vocab_size", "vocab_size");
+  size("rope.dimension_count", "head_dim", out.head_dim);
 
   const bool windowed = config.has("sliding_window") && config.integer("sliding_window") > 0 &&
                         config.integer("sliding_window") < max_tokens &&
                         config.boolean("use_sliding_window", true);
   if (windowed) no_word("{}: sliding_window {}", config.where(), config.integer("sliding_window"));
-  const char* key = config.has("rope_parameters") ? "rope_parameters" : "rope_scaling";
-  double theta = config.number("rope_theta", 10000);
-  if (!config.has(key)) {
-    add("rope.freq_base", static_cast<float>(theta));
-    return out;
-  }
-  const JsonFields rope = config.object(key);
-  theta = rope.number("rope_theta", theta);
-  add("rope.freq_base", static_cast<float>(theta));
-  const std::string type = rope.string("rope_type", rope.string("type", "default"));
-  if (type == "llama3") {
-    const Llama3Rope r{rope.number("factor"), rope.number("low_freq_factor"),
-                       rope.number("high_freq_factor"),
-                       rope.number("original_max_position_embeddings")};
-    const auto half = static_cast<size_t>(out.head_dim / 2);
-    for (size_t i = 0; i < half; ++i) out.rope_factors.push_back(llama3_divisor(r, theta, i, half));
-  } else if (type == "divisors") {
-    for (const Json& x : rope.at("divisors")) out.rope_factors.push_back(x.get<float>());
-  } else if (type == "linear" || type == "yarn") {
-    add("rope.scaling.type", type);
-    add("rope.scaling.factor", static_cast<float>(rope.number("factor")));
-    if (type == "yarn") {
-      const double factor = rope.number("factor"), usual = 0.1 * std::log(factor) + 1;
-      const int64_t original = rope.integer("original_max_position_embeddings", max_tokens);
-      add("rope.scaling.original_context_length",
-          count("original_max_position_embeddings", original));
-      add("rope.scaling.yarn_beta_fast", static_cast<float>(rope.number("beta_fast", 32)));
-      add("rope.scaling.yarn_beta_slow", static_cast<float>(rope.number("beta_slow", 1)));
-      if (rope.has("mscale") || rope.has("mscale_all_dim") || !rope.boolean("truncate", true))
-        no_word("{}: mscale, mscale_all_dim or truncate", rope.where());
-      if (rope.has("attention_factor")) {
-        add("rope.scaling.attn_factor",
-            static_cast<float>(rope.number("attention_factor") / usual));
-      }
-    }
-  } else if (type != "default") {
-    no_word("{}: rope_type {}", rope.where(), type);
-  }
+  add_rope(config, out);
   return out;
 }
 

@@ -37,6 +37,11 @@ struct GgufHyperparameters {
   int64_t head_dim = 0, vocab = 0;
   std::vector<std::pair<std::string, std::variant<uint32_t, float, std::string>>> keys;
   std::vector<float> rope_factors;  // of kRopeFactors; empty = none
+
+  // `key` without the architecture's prefix.
+  void add(const char* key, std::variant<uint32_t, float, std::string> value) {
+    keys.emplace_back(fmt::format("{}.{}", architecture->name, key), std::move(value));
+  }
 };
 // Throws Error(unsupported, "gguf-architecture") naming what GGUF has no word for.
 GgufHyperparameters gguf_hyperparameters(const JsonFields& config);

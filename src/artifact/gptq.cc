@@ -51,16 +51,12 @@ Settings read_settings(const JsonFields& fields, const Settings& base) {
 }
 
 QuantGroup group_of(const JsonFields& fields, const std::string& name, const Settings& s) {
-  if (s.group_size != -1 && (s.group_size < 1 || s.group_size > 1 << 20)) {
-    fail(Fault::bad_input, "json-field",
-         "{}: group_size: expected -1, or 1 to {} columns, found {}", fields.where(), 1 << 20,
-         s.group_size);
-  }
-  QuantGroup group{.name = name,
-                   .targets = {},
-                   .scheme = {.bits = static_cast<int>(std::clamp<int64_t>(s.bits, 0, 64)),
-                              .symmetric = s.symmetric,
-                              .group = static_cast<int32_t>(std::max<int64_t>(s.group_size, 0))}};
+  QuantGroup group{
+      .name = name,
+      .targets = {},
+      .scheme = {.bits = static_cast<int>(std::clamp<int64_t>(s.bits, 0, 64)),
+                 .symmetric = s.symmetric,
+                 .group = s.group_size == -1 ? 0 : group_columns(fields, s.group_size)}};
   if (const std::string problem = scheme_problem(group.scheme); !problem.empty()) {
     unsupported("{}: {}", fields.where(), problem);
   }
@@ -201,8 +197,7 @@ Dialect read_gptq(const DialectSource& source) {
 void load_gptq(const Source& s, LoadedWeight& out) {
   const int bits = s.group.scheme.bits;
   out.weight.format = integer_format(s, DType::f16);
-  const int64_t group = out.weight.format.group == 0 ? s.cols : out.weight.format.group;
-  const int64_t n_groups = s.cols / group, n_words = words(s.cols, bits);
+  const int64_t n_groups = out.weight.format.n_groups(s.cols), n_words = words(s.cols, bits);
   if (s.cols * bits % 32 != 0) {
     fail(Fault::unsupported, "dialect-unsupported",
          "{}: module \"{}\": {} columns of {} bits do not fill whole words", s.where, s.module,
@@ -251,7 +246,7 @@ std::string gptq_problem(const StorePlan& plan) {
 
 std::vector<OwnedTensor> store_gptq(const std::string& module, const Weight& w) {
   const auto bits = static_cast<int>(w.format.codec->bits);
-  const int64_t group = w.format.group == 0 ? w.cols : w.format.group, n_groups = w.cols / group;
+  const int64_t n_groups = w.format.n_groups(w.cols), group = w.cols / n_groups;
   const int64_t n_words = words(w.cols, bits);
   std::vector<int32_t> index(static_cast<size_t>(w.cols));
   std::vector<uint8_t> rows(static_cast<size_t>(4 * n_words * w.rows));

@@ -1,5 +1,6 @@
 // Names of modules as quantisation configs and recipes write them: an exact name, a `re:` regular
-// expression matched from the start of the name (as Python's re.match), or, in recipes, a glob.
+// expression matched from the start of the name (as Python's re.match), or, in recipes and
+// ModelOpt's lists, a glob.
 #pragma once
 
 #include <memory>

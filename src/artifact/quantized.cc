@@ -160,7 +160,7 @@ std::vector<uint8_t> load_zeros(const Source& s, int64_t n_groups) {
 // Scales and zero points of the integer layouts of compressed-tensors; the format with them.
 void load_params(const Source& s, LoadedWeight& out) {
   Format format = integer_format(s, DType::bf16);
-  const int64_t n_groups = format.group == 0 ? 1 : s.cols / format.group;
+  const int64_t n_groups = format.n_groups(s.cols);
   const StoredTensor& scales = find_scales(s, n_groups);
   format.scale = scales.dtype;
   out.weight.format = format;
@@ -230,7 +230,7 @@ float positive_scalar(const Source& s, const StoredTensor& t) {
 
 void order_columns(const Source& s, const StoredTensor& index, LoadedWeight& out) {
   const Format& format = out.weight.format;
-  const int64_t group = format.group == 0 ? s.cols : format.group, n_groups = s.cols / group;
+  const int64_t n_groups = format.n_groups(s.cols), group = s.cols / n_groups;
   if (index.dtype != DType::i32 || index.shape != std::vector{s.cols}) {
     fail(Fault::corrupt, "tensor-shape", "{}: tensor \"{}\": expected I32 [{}], found {} {}",
          s.where, index.name, s.cols, traits(index.dtype).name, shape_text(index.shape));

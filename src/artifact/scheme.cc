@@ -7,8 +7,6 @@
 namespace sinter {
 namespace {
 
-constexpr int32_t kMaxGroup = 1 << 20;
-
 constexpr std::array kPresets = {
     Preset{"W8A16", {.bits = 8}},
     Preset{"W8A8", {.bits = 8, .activation = ActivationMode::int8_token}},

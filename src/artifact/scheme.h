@@ -12,6 +12,8 @@
 
 namespace sinter {
 
+constexpr int32_t kMaxGroup = 1 << 20;  // columns
+
 // What a code is: an integer, or a small float with its own kind of scales (format/float*.cc).
 enum class Number : uint8_t { integer, e4m3, mxfp4, nvfp4, nvfp4_div };
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstring>
 
+#include "artifact/layouts.h"
 #include "base/error.h"
 #include "format/scale.h"
 
@@ -14,8 +15,6 @@ std::byte* resized(OwnedTensor& t, int64_t bytes) {
   t.bytes.assign(static_cast<size_t>(bytes), std::byte{0});
   return t.bytes.data();
 }
-
-int64_t words(int64_t codes, int bits) { return (codes * bits + 31) / 32; }
 
 // Rows of codes in whole int32 words: only 8-bit rows can end inside one.
 OwnedTensor packed_codes(const std::string& module, const Weight& w, int bits) {
@@ -51,15 +50,13 @@ OwnedTensor packed_zeros(const std::string& module, const Weight& w, int64_t n_g
   OwnedTensor t{module + ".weight_zero_point", DType::i32, {column_words, n_groups}, {}};
   std::byte* at = resized(t, column_words * n_groups * 4);
   const int64_t zeros_at = n_groups * traits(w.format.scale).bytes;
-  for (int64_t r = 0; r < w.rows; ++r) {
-    for (int64_t g = 0; g < n_groups; ++g) {
-      const uint64_t zero = w.row_params(r)[zeros_at + g];
-      const int64_t bit = r * bits;
-      for (int64_t byte = 0; byte <= (bit % 8 + bits - 1) / 8; ++byte) {  // 3 bits may cross a byte
-        const int64_t stream = bit / 8 + byte;
-        const auto part = static_cast<uint8_t>((zero << (bit % 8)) >> (8 * byte));
-        at[(stream / 4 * n_groups + g) * 4 + stream % 4] |= std::byte{part};
-      }
+  for (int64_t g = 0; g < n_groups; ++g) {
+    std::vector<uint8_t> column(static_cast<size_t>(4 * column_words));
+    for (int64_t r = 0; r < w.rows; ++r) {
+      add_field(column.data(), r, bits, w.row_params(r)[zeros_at + g]);
+    }
+    for (int64_t word = 0; word < column_words; ++word) {
+      std::memcpy(at + 4 * (word * n_groups + g), column.data() + 4 * word, 4);
     }
   }
   return t;
@@ -121,8 +118,7 @@ std::span<const StoredDialect> stored_dialects() { return kStoredDialects; }
 uint8_t zero_point(const Weight& w, int64_t r, int64_t g) {
   const Codec& codec = *w.format.codec;
   if (!codec.has_zero_point) return static_cast<uint8_t>(1u << (static_cast<int>(codec.bits) - 1));
-  const int64_t n_groups = w.format.group == 0 ? 1 : w.cols / w.format.group;
-  return w.row_params(r)[n_groups * traits(w.format.scale).bytes + g];
+  return w.row_params(r)[w.format.n_groups(w.cols) * traits(w.format.scale).bytes + g];
 }
 
 bool is_half(DType dtype, const uint8_t* scale) {
@@ -131,7 +127,7 @@ bool is_half(DType dtype, const uint8_t* scale) {
 }
 
 OwnedTensor half_scales(const std::string& name, const Weight& w) {
-  const int64_t n_groups = w.format.group == 0 ? 1 : w.cols / w.format.group;
+  const int64_t n_groups = w.format.n_groups(w.cols);
   OwnedTensor t{name, DType::f16, {n_groups, w.rows}, {}};
   std::byte* at = resized(t, n_groups * w.rows * 2);
   const int64_t scale_bytes = traits(w.format.scale).bytes;
@@ -154,7 +150,7 @@ std::vector<OwnedTensor> store_quantized(const std::string& module, const Weight
                                          Layout layout) {
   const Format& f = weight.format;
   const auto bits = static_cast<int>(f.codec->bits);
-  const int64_t n_groups = f.group == 0 ? 1 : weight.cols / f.group;
+  const int64_t n_groups = f.n_groups(weight.cols);
   std::vector<OwnedTensor> out;
   if (layout == Layout::bytes) {
     SINTER_CHECK(bits == 8 && !f.codec->has_zero_point);

@@ -1,12 +1,9 @@
 #include "compress/compress.h"
 
-#include "base/build.h"
 #include "base/digest.h"
-#include "base/error.h"
-#include "base/progress.h"
-#include "compress/output.h"
 #include "compress/plan.h"
 #include "compress/round.h"
+#include "compress/shards.h"
 
 namespace sinter {
 namespace {
@@ -57,57 +54,23 @@ CompressResult compress(const std::string& model_dir, const Recipe& recipe,
   const auto base = Artifact::open(model_dir);
   refuse_nested(model_dir, out_dir);
   const CompressPlan plan = plan_compression(*base, recipe);
-  CompressResult result;
-  result.bytes_before = tensor_bytes(base->checkpoint());
-  const OutputIdentity identity{recipe.digest, base->digest(), build_name()};
-  OutputDirectory out(out_dir, identity, options.resume);
-  if (out.finished()) {
-    result.manifest = *out.finished();
-    result.shards_kept = static_cast<int64_t>(plan.shards.size());
-    result.bytes_after = tensor_bytes(*Checkpoint::open_directory(out_dir));
-    return result;
-  }
   ThreadPool threads(options.threads);
-  Progress progress("compress", static_cast<int64_t>(plan.shards.size()), "shards");
-  std::vector<ManifestTensor> tensors;
-  for (const PlannedShard& shard : plan.shards) {
-    const ShardRecord* record = out.done(shard.file);
-    if (record != nullptr) {
-      ++result.shards_kept;
-    } else {
-      if (options.stop != nullptr && options.stop->load()) {
-        fail(Fault::interrupted, "interrupted",
-             "{}: stopped after {} of {} shards; the same command goes on from there", out_dir,
-             result.shards_kept + result.shards_made, plan.shards.size());
-      }
-      out.record(make_shard(*base, shard, out_dir, threads));
-      record = out.done(shard.file);
-      ++result.shards_made;
-    }
-    tensors.insert(tensors.end(), record->tensors.begin(), record->tensors.end());
-    progress.advance(
-        1, fmt::format("{}, worst relative error {:.4f}", shard.label, worst_error(*record)));
-  }
-  result.not_copied = copy_other_files(model_dir, out_dir);
-  Json config = base->config();
-  config["quantization_config"] = quantization_config(plan.rounded, plan.dense);
-  write_file_atomically(out_dir + "/config.json",
-                        config.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
-  std::vector<std::string> files;
-  files.reserve(plan.shards.size());
-  for (const PlannedShard& shard : plan.shards) files.push_back(shard.file);
-  result.bytes_after = write_index(out_dir, files);
-  result.manifest = {.schema = 1,
-                     .digest = Artifact::open(out_dir)->digest(),
-                     .base_digest = identity.base_digest,
-                     .base_scheme = base->scheme(),
-                     .recipe = recipe.text,
-                     .recipe_digest = recipe.digest,
-                     .build = identity.build,
-                     .tensors = std::move(tensors)};
-  write_manifest(out_dir, result.manifest);
-  out.finish();
-  return result;
+  ShardWork work{
+      .verb = "compress",
+      .recipe = recipe.text,
+      .recipe_digest = recipe.digest,
+      .files = {},
+      .make = [&](size_t i) { return make_shard(*base, plan.shards[i], out_dir, threads); },
+      .label =
+          [&](size_t i, const ShardRecord& record) {
+            return fmt::format("{}, worst relative error {:.4f}", plan.shards[i].label,
+                               worst_error(record));
+          },
+      .quantization_config = quantization_config(plan.rounded, plan.dense),
+      .prove = nullptr};
+  work.files.reserve(plan.shards.size());
+  for (const PlannedShard& shard : plan.shards) work.files.push_back(shard.file);
+  return write_shards(*base, out_dir, options, work);
 }
 
 }  // namespace sinter

@@ -8,12 +8,10 @@
 #include "artifact/artifact.h"
 #include "artifact/dialect.h"
 #include "artifact/quantized.h"
-#include "base/build.h"
 #include "base/digest.h"
 #include "base/error.h"
-#include "base/progress.h"
-#include "compress/output.h"
 #include "compress/plan.h"
+#include "compress/shards.h"
 
 namespace sinter {
 namespace {
@@ -223,60 +221,20 @@ CompressResult convert_dialect(const std::string& model_dir, const StoredDialect
   const auto base = Artifact::open(model_dir);
   const Conversion c = plan_conversion(*base, target);
   refuse_nested(model_dir, out_dir);
-  CompressResult result;
-  result.bytes_before = tensor_bytes(base->checkpoint());
   const std::string recipe = fmt::format("convert:\n  to: {}\n", target.name);
   Sha256 recipe_digest;
   recipe_digest.add(std::as_bytes(std::span(recipe.data(), recipe.size())));
-  const OutputIdentity identity{recipe_digest.hex(), base->digest(), build_name()};
-  OutputDirectory out(out_dir, identity, options.resume);
-  if (out.finished()) {
-    result.manifest = *out.finished();
-    result.shards_kept = static_cast<int64_t>(c.shards.size());
-    result.bytes_after = tensor_bytes(*Checkpoint::open_directory(out_dir));
-    return result;
-  }
-  Progress progress("convert", static_cast<int64_t>(c.shards.size()), "shards");
-  std::vector<ManifestTensor> tensors;
-  std::vector<std::string> files;
-  for (const Shard& shard : c.shards) {
-    const ShardRecord* record = out.done(shard.file);
-    if (record == nullptr) {
-      if (options.stop != nullptr && options.stop->load()) {
-        fail(Fault::interrupted, "interrupted",
-             "{}: stopped after {} of {} shards; the same command goes on from there", out_dir,
-             files.size(), c.shards.size());
-      }
-      out.record(make_shard(*base, shard, target, out_dir));
-      record = out.done(shard.file);
-      ++result.shards_made;
-    } else {
-      ++result.shards_kept;
-    }
-    tensors.insert(tensors.end(), record->tensors.begin(), record->tensors.end());
-    files.push_back(shard.file);
-    progress.advance(1, shard.file);
-  }
-  result.not_copied = copy_other_files(model_dir, out_dir);
-  Json config = base->config();
-  config.erase("compression_config");
-  config["quantization_config"] = target.config(c.plan);
-  write_file_atomically(out_dir + "/config.json",
-                        config.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
-  result.bytes_after = write_index(out_dir, files);
-  const Json proof = prove(*base, c, out_dir);
-  result.manifest = {.schema = 1,
-                     .digest = Artifact::open(out_dir)->digest(),
-                     .base_digest = identity.base_digest,
-                     .base_scheme = base->scheme(),
-                     .recipe = recipe,
-                     .recipe_digest = identity.recipe_digest,
-                     .build = identity.build,
-                     .tensors = std::move(tensors),
-                     .proof = proof};
-  write_manifest(out_dir, result.manifest);
-  out.finish();
-  return result;
+  ShardWork work{.verb = "convert",
+                 .recipe = recipe,
+                 .recipe_digest = recipe_digest.hex(),
+                 .files = {},
+                 .make = [&](size_t i) { return make_shard(*base, c.shards[i], target, out_dir); },
+                 .label = [&](size_t i, const ShardRecord&) { return c.shards[i].file; },
+                 .quantization_config = target.config(c.plan),
+                 .prove = [&] { return prove(*base, c, out_dir); }};
+  work.files.reserve(c.shards.size());
+  for (const Shard& shard : c.shards) work.files.push_back(shard.file);
+  return write_shards(*base, out_dir, options, work);
 }
 
 }  // namespace sinter

@@ -19,12 +19,8 @@ namespace {
 
 constexpr float kLargest = 448;
 
-int64_t n_groups(const Format& format, int64_t cols) {
-  return format.group == 0 ? 1 : cols / format.group;
-}
-
 int64_t param_bytes(const Format& format, int64_t cols) {
-  return n_groups(format, cols) * traits(format.scale).bytes;
+  return format.n_groups(cols) * traits(format.scale).bytes;
 }
 
 // Calls each(columns of one group, its scale).

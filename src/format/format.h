@@ -18,6 +18,7 @@ struct Format {
   const Codec* codec = nullptr;
   int32_t group = 0;          // columns that share parameters; 0 = the whole row
   DType scale = DType::bf16;  // how a scale is stored: bf16, f16 or f32; bf16 where !has_groups
+  int64_t n_groups(int64_t cols) const { return group == 0 ? 1 : cols / group; }
   bool operator==(const Format&) const = default;
 };
 

@@ -46,10 +46,6 @@ int64_t group_of(const Format& format, int64_t cols) {
   return format.group == 0 ? cols : format.group;
 }
 
-int64_t groups_of(const Format& format, int64_t cols) {
-  return format.group == 0 ? 1 : cols / format.group;
-}
-
 // Nearest integer in [0, top], ties to even; NaN gives 0.
 uint8_t nearest_code(float x, int top) {
   if (!(x > 0)) return 0;
@@ -70,13 +66,13 @@ struct Integer {
   static int64_t row_bytes(const Format&, int64_t cols) { return cols * bits / 8; }
 
   static int64_t param_bytes(const Format& format, int64_t cols) {
-    return groups_of(format, cols) * (traits(format.scale).bytes + (asymmetric ? 1 : 0));
+    return format.n_groups(cols) * (traits(format.scale).bytes + (asymmetric ? 1 : 0));
   }
 
   static void fit_row(const Format& format, std::span<const float> w, float shrink,
                       uint8_t* params) {
     const auto cols = static_cast<int64_t>(w.size());
-    const int64_t n_groups = groups_of(format, cols), group = group_of(format, cols);
+    const int64_t n_groups = format.n_groups(cols), group = group_of(format, cols);
     const int64_t scale_bytes = traits(format.scale).bytes;
     for (int64_t g = 0; g < n_groups; ++g) {
       float lo = 0, hi = 0;
@@ -108,7 +104,7 @@ struct Integer {
   static void pack_row(const Format& format, std::span<const float> w, const uint8_t* params,
                        uint8_t* codes) {
     const auto cols = static_cast<int64_t>(w.size());
-    const int64_t n_groups = groups_of(format, cols), group = group_of(format, cols);
+    const int64_t n_groups = format.n_groups(cols), group = group_of(format, cols);
     uint32_t held = 0;  // the stream's bits that do not fill a byte yet
     int n_held = 0;
     for (int64_t g = 0; g < n_groups; ++g) {
@@ -127,7 +123,7 @@ struct Integer {
   static void unpack_row(const Format& format, const uint8_t* codes, const uint8_t* params,
                          std::span<float> w) {
     const auto cols = static_cast<int64_t>(w.size());
-    const int64_t n_groups = groups_of(format, cols), group = group_of(format, cols);
+    const int64_t n_groups = format.n_groups(cols), group = group_of(format, cols);
     uint32_t held = 0;
     int n_held = 0;
     for (int64_t g = 0; g < n_groups; ++g) {
@@ -150,7 +146,7 @@ struct Integer {
   static void grid_row(const Format& format, const uint8_t* codes, const uint8_t* params,
                        const GridRow& row) {
     const auto cols = static_cast<int64_t>(row.codes.size());
-    const int64_t n_groups = groups_of(format, cols);
+    const int64_t n_groups = format.n_groups(cols);
     if constexpr (bits == 8) {
       std::memcpy(row.codes.data(), codes, row.codes.size());
     } else if constexpr (bits == 4) {  // as below, in a form that compilers make vectors of

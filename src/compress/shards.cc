@@ -1,0 +1,61 @@
+#include "compress/shards.h"
+
+#include "base/build.h"
+#include "base/error.h"
+#include "base/progress.h"
+
+namespace sinter {
+
+CompressResult write_shards(const Artifact& base, const std::string& out_dir,
+                            const CompressOptions& options, const ShardWork& work) {
+  CompressResult result;
+  result.bytes_before = tensor_bytes(base.checkpoint());
+  const OutputIdentity identity{work.recipe_digest, base.digest(), build_name()};
+  OutputDirectory out(out_dir, identity, options.resume);
+  if (out.finished()) {
+    result.manifest = *out.finished();
+    result.shards_kept = static_cast<int64_t>(work.files.size());
+    result.bytes_after = tensor_bytes(*Checkpoint::open_directory(out_dir));
+    return result;
+  }
+  Progress progress(work.verb, static_cast<int64_t>(work.files.size()), "shards");
+  std::vector<ManifestTensor> tensors;
+  for (size_t i = 0; i < work.files.size(); ++i) {
+    const ShardRecord* record = out.done(work.files[i]);
+    if (record != nullptr) {
+      ++result.shards_kept;
+    } else {
+      if (options.stop != nullptr && options.stop->load()) {
+        fail(Fault::interrupted, "interrupted",
+             "{}: stopped after {} of {} shards; the same command goes on from there", out_dir, i,
+             work.files.size());
+      }
+      out.record(work.make(i));
+      record = out.done(work.files[i]);
+      ++result.shards_made;
+    }
+    tensors.insert(tensors.end(), record->tensors.begin(), record->tensors.end());
+    progress.advance(1, work.label(i, *record));
+  }
+  result.not_copied = copy_other_files(base.directory(), out_dir);
+  Json config = base.config();
+  config.erase("compression_config");  // the old name of what follows
+  config["quantization_config"] = work.quantization_config;
+  write_file_atomically(out_dir + "/config.json",
+                        config.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  result.bytes_after = write_index(out_dir, work.files);
+  result.manifest = {.schema = 1,
+                     .digest = Artifact::open(out_dir)->digest(),
+                     .base_digest = identity.base_digest,
+                     .base_scheme = base.scheme(),
+                     .recipe = work.recipe,
+                     .recipe_digest = identity.recipe_digest,
+                     .build = identity.build,
+                     .tensors = std::move(tensors),
+                     .proof = work.prove ? work.prove() : Json()};
+  write_manifest(out_dir, result.manifest);
+  out.finish();
+  return result;
+}
+
+}  // namespace sinter

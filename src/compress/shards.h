@@ -1,0 +1,28 @@
+// From a checkpoint to a directory, shard by shard: what `compress` and `convert` have in common.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "artifact/artifact.h"
+#include "compress/compress.h"
+#include "compress/output.h"
+
+namespace sinter {
+
+struct ShardWork {
+  const char* verb;                                                    // of the progress line
+  std::string recipe, recipe_digest;                                   // for the manifest
+  std::vector<std::string> files;                                      // the shards' names
+  std::function<ShardRecord(size_t shard)> make;                       // writes it, too
+  std::function<std::string(size_t shard, const ShardRecord&)> label;  // for people
+  Json quantization_config;
+  std::function<Json()> prove;  // what the manifest says of the finished weights; or null
+};
+
+// Continues what `out_dir` holds, if that is the same work. Throws as compress().
+CompressResult write_shards(const Artifact& base, const std::string& out_dir,
+                            const CompressOptions& options, const ShardWork& work);
+
+}  // namespace sinter
