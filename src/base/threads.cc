@@ -72,10 +72,13 @@ ThreadPool::~ThreadPool() {
 }
 
 void ThreadPool::take_ranges() {
-  while (true) {
-    const int64_t begin = next_.fetch_add(grain_, std::memory_order_relaxed);
-    if (begin >= n_) return;
-    (*body_)(begin, std::min(begin + grain_, n_));
+  int64_t begin = next_.load(std::memory_order_relaxed);
+  while (begin < n_) {
+    const int64_t share = (n_ - begin) / (int64_t{2} * size());
+    const int64_t end = std::min(n_, begin + std::max(grain_, share - share % grain_));
+    if (!next_.compare_exchange_weak(begin, end, std::memory_order_relaxed)) continue;
+    (*body_)(begin, end);
+    begin = next_.load(std::memory_order_relaxed);
   }
 }
 

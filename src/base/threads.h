@@ -23,8 +23,9 @@ class ThreadPool {
   int size() const { return static_cast<int>(workers_.size()) + 1; }
 
   // Calls body(begin, end) on disjoint ranges that cover [0, n), each but the last a multiple of
-  // `grain` long, and returns when all are done. One caller at a time; body must not throw and
-  // must not call run() again. Runs inline when there is but one grain of work.
+  // `grain` long, and returns when all are done. Ranges are long at first, for memory is read best
+  // in long runs, and short at the end, for the threads to end together. One caller at a time; body
+  // must not throw and must not call run() again. Runs inline when there is but one grain of work.
   void run(int64_t n, int64_t grain, const std::function<void(int64_t, int64_t)>& body);
 
  private:

@@ -245,10 +245,8 @@ class CpuBackend final : public Backend {
  private:
   template <typename Body>
   void over(int64_t n, int64_t work_each, int64_t grain, const Body& body) {
-    const int64_t enough = std::max<int64_t>(1, kMinParallel / std::max<int64_t>(1, work_each));
-    const int64_t shares = int64_t{4} * pool_.size();
-    const int64_t even = (n + shares - 1) / shares;
-    const int64_t step = cpu::round_up(std::max(enough, even), grain);
+    const int64_t enough = kMinParallel / std::max<int64_t>(1, work_each);
+    const int64_t step = std::max(grain, cpu::round_up(enough, grain));
     pool_.run(n, step, body);
   }
 
