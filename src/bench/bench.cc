@@ -137,7 +137,7 @@ BenchReport bench_model(const BenchOptions& o) {
     if (c.prompt > 0) warm.prompt = std::min(c.prompt, o.chunk);
     run_case(decoder, report.weight_bytes, warm, 2, o.chunk);
   }
-  report.resident_bytes = report.weight_bytes + most_pages * decoder.pages().page_bytes();
+  report.resident_bytes = decoder.weight_bytes() + most_pages * decoder.pages().page_bytes();
 
   Progress progress("bench", tokens * o.rounds, "tokens");
   std::optional<PeakMeter> meter;

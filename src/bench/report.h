@@ -44,7 +44,7 @@ struct BenchReport {
   std::string model, scheme;
   int64_t parameters = 0;
   int64_t weight_bytes = 0;    // read for every forward
-  int64_t resident_bytes = 0;  // weight_bytes and the KV pages of the largest case
+  int64_t resident_bytes = 0;  // all weights and the KV pages of the largest case
   int64_t peak_rss_bytes = 0;  // after one round of every case, before limits were measured
   double kv_bytes_per_token = 0;
   double load_s = 0;                // from the path to a model that can run

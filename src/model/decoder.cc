@@ -241,6 +241,10 @@ int64_t Decoder::bytes_per_token() const {
   return bytes;
 }
 
+int64_t Decoder::weight_bytes() const {
+  return bytes_per_token() + (state_->config.tied_embeddings ? 0 : state_->embed.bytes());
+}
+
 MatView Decoder::forward(const Batch& batch) {
   State& s = *state_;
   const ModelConfig& c = s.config;

@@ -84,6 +84,7 @@ class Decoder final : public Model {
   // Of every linear, in the order in which they run.
   std::vector<LinearKernel> kernels() const;
   int64_t bytes_per_token() const;  // of weights read to decode one token, the KV cache apart
+  int64_t weight_bytes() const;     // those, and an embedding table that is not the head as well
 
  private:
   struct State;
