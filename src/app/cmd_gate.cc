@@ -52,7 +52,8 @@ int run(const Options& o) {
 
 std::function<int()> setup(CLI::App& app) {
   auto o = std::make_shared<Options>();
-  app.add_option("BASELINE", o->baseline, "The dense model: a directory or a GGUF file.")->required();
+  app.add_option("BASELINE", o->baseline, "The dense model: a directory or a GGUF file.")
+      ->required();
   app.add_option("CANDIDATE", o->candidate, "The compressed model: likewise.")->required();
   app.add_option("--suite", o->gate.suite, "A suite's directory.")->required();
   app.add_option("--policy", o->gate.policy,

@@ -62,7 +62,8 @@ int run(const Options& o) {
 
 std::function<int()> setup(CLI::App& app) {
   auto o = std::make_shared<Options>();
-  app.add_option("MODEL", o->model, "A model directory, a GGUF file, or a .jinja file.")->required();
+  app.add_option("MODEL", o->model, "A model directory, a GGUF file, or a .jinja file.")
+      ->required();
   app.add_option("CONVERSATION", o->conversation,
                  "JSON: a list of messages, or {messages, tools, response_format, "
                  "chat_template_kwargs, add_generation_prompt}.")

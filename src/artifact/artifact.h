@@ -39,7 +39,8 @@ class Artifact {
 
   // A linear or embedding by module name ("model.layers.0.self_attn.q_proj", no ".weight"): dense
   // or in whatever dialect the checkpoint uses. Throws Error(not_found | corrupt | unsupported).
-  // The bytes live until release() of the module, or as long as this Artifact. `rows` x `cols` is what the caller expects.
+  // The bytes live until release() of the module, or as long as this Artifact. `rows` x `cols` is
+  // what the caller expects.
   virtual Weight matrix(std::string_view module, int64_t rows, int64_t cols) const = 0;
   // Nobody reads this module's matrix for now: its pages may leave memory, and what was converted
   // for it is dropped unless it is `in_use`. matrix() brings it back.
