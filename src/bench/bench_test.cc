@@ -125,6 +125,7 @@ TEST(Report, WritesEveryFormat) {
   const BenchReport r = sample_report();
   const std::string text = to_text(r), markdown = to_markdown(r), csv = to_csv(r);
   EXPECT_NE(text.find("4.00 (2.00-8.00)"), std::string::npos) << text;
+  EXPECT_NE(text.find("activations exact, KV f32"), std::string::npos) << text;
   EXPECT_NE(text.find("context:4096: skipped: too long"), std::string::npos);
   EXPECT_EQ(text.find("UNDER LOAD"), std::string::npos);
   EXPECT_NE(markdown.find("| case | tok/s |"), std::string::npos) << markdown;

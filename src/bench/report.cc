@@ -74,7 +74,7 @@ std::vector<std::string> heading(const BenchReport& r) {
                   "a token",
                   r.model, r.scheme, static_cast<double>(r.parameters) / 1e6,
                   static_cast<double>(r.weight_bytes) / (1 << 20), r.kv_bytes_per_token / 1024),
-      fmt::format("{}, {} cores, {:.0f} GiB, {}; {} threads, {}, activations {}",
+      fmt::format("{}, {} cores, {:.0f} GiB, {}; {} threads, {}, activations {}, KV {}",
                   r.machine.value("cpu", "unknown"), r.machine.value("cores", 0),
                   memory / (1 << 30), r.machine.value("os", ""), r.threads, r.backend,
                   r.activations, r.kv),

@@ -149,6 +149,7 @@ struct Decoder::State {
   };
   void linears(std::initializer_list<Use> uses, MatView in) {
     std::array<LinearOp, 3> ops;
+    SINTER_CHECK(uses.size() <= ops.size());
     size_t n = 0;
     for (const Use& use : uses) {
       if (tap) tap(use.linear.module, in);
