@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "model/layer.h"
 #include "model/model.h"
 
 namespace sinter {
@@ -20,12 +21,10 @@ struct Linear {
 };
 
 struct Layer {
-  std::vector<float> attn_norm, ffn_norm;  // [d_model]
-  std::vector<float> q_norm, k_norm;       // [head_dim] or empty
-  std::vector<float> attn_sub_norm;        // [n_heads * head_dim] or empty
-  std::vector<float> ffn_sub_norm;         // [d_ff] or empty
-  Linear q, k, v, o, gate, up, down;
+  LayerVectors vectors;
+  std::array<Linear, kLayerLinears.size()> linears;
   int32_t sliding_window = 0;
+  const Linear& at(LayerLinear l) const { return linears[static_cast<size_t>(l)]; }
 };
 
 // A matrix that grows with the largest batch seen.
@@ -71,27 +70,12 @@ class Loader {
   }
 
   Layer layer(const ModelConfig& c, const ModuleNames& names, int32_t i) const {
-    const std::string at = fmt::format(fmt::runtime(names.layer), i);
-    const int64_t q_dim = int64_t{c.n_heads} * c.head_dim;
-    const int64_t kv_dim = int64_t{c.n_kv_heads} * c.head_dim;
-    Layer l;
-    l.attn_norm = vector(at + names.attn_norm, c.d_model);
-    l.ffn_norm = vector(at + names.ffn_norm, c.d_model);
-    if (c.qk_norm) {
-      l.q_norm = vector(at + names.q_norm, c.head_dim);
-      l.k_norm = vector(at + names.k_norm, c.head_dim);
+    Layer l{.vectors = load_layer_vectors(artifact_, c, names, i), .linears = {}};
+    for (const LayerLinear which : kLayerLinears) {
+      const LinearShape shape = layer_linear(c, names, i, which);
+      l.linears[static_cast<size_t>(which)] =
+          linear(shape.module, shape.rows, shape.cols, has_bias(c, which));
     }
-    if (c.sub_norm) {
-      l.attn_sub_norm = vector(at + names.attn_sub_norm, q_dim);
-      l.ffn_sub_norm = vector(at + names.ffn_sub_norm, c.d_ff);
-    }
-    l.q = linear(at + names.q, q_dim, c.d_model, c.qkv_bias);
-    l.k = linear(at + names.k, kv_dim, c.d_model, c.qkv_bias);
-    l.v = linear(at + names.v, kv_dim, c.d_model, c.qkv_bias);
-    l.o = linear(at + names.o, c.d_model, q_dim, c.o_bias);
-    l.gate = linear(at + names.gate, c.d_ff, c.d_model, c.mlp_bias);
-    l.up = linear(at + names.up, c.d_ff, c.d_model, c.mlp_bias);
-    l.down = linear(at + names.down, c.d_model, c.d_ff, c.mlp_bias);
     l.sliding_window = c.sliding_window[static_cast<size_t>(i)];
     return l;
   }
@@ -105,21 +89,9 @@ class Loader {
 }  // namespace
 
 std::vector<LinearShape> linear_shapes(const ModelConfig& c, const ModuleNames& names) {
-  const int64_t q_dim = int64_t{c.n_heads} * c.head_dim;
-  const int64_t kv_dim = int64_t{c.n_kv_heads} * c.head_dim;
   std::vector<LinearShape> shapes;
   for (int32_t i = 0; i < c.n_layers; ++i) {
-    const std::string at = fmt::format(fmt::runtime(names.layer), i);
-    const auto add = [&](const std::string& name, int64_t rows, int64_t cols) {
-      shapes.push_back({at + name, at + name, rows, cols});
-    };
-    add(names.q, q_dim, c.d_model);
-    add(names.k, kv_dim, c.d_model);
-    add(names.v, kv_dim, c.d_model);
-    add(names.o, c.d_model, q_dim);
-    add(names.gate, c.d_ff, c.d_model);
-    add(names.up, c.d_ff, c.d_model);
-    add(names.down, c.d_model, c.d_ff);
+    for (const LayerLinear l : kLayerLinears) shapes.push_back(layer_linear(c, names, i, l));
   }
   shapes.push_back({names.head, c.tied_embeddings ? names.embed : names.head, c.vocab, c.d_model});
   return shapes;
@@ -156,32 +128,6 @@ struct Decoder::State {
       ops[n++] = {use.linear.weight.get(), use.linear.bias, use.out};
     }
     backend.linears({ops.data(), n}, in);
-  }
-
-  // Angles of every row's position, shared by all layers and heads. cos, sin: [n, head_dim / 2].
-  void rotations(const Batch& batch, MatMut c, MatMut s) const {
-    for (const BatchSpan& span : batch.spans) {
-      for (int32_t i = 0; i < span.n_rows; ++i) {
-        const auto position = static_cast<float>(span.first_position + i);
-        for (int64_t j = 0; j < c.cols; ++j) {
-          const float angle = position * config.rope.inv_freq[static_cast<size_t>(j)];
-          c.row(span.first_row + i)[static_cast<size_t>(j)] =
-              std::cos(angle) * config.rope.magnitude;
-          s.row(span.first_row + i)[static_cast<size_t>(j)] =
-              std::sin(angle) * config.rope.magnitude;
-        }
-      }
-    }
-  }
-
-  void find_spans(const Batch& batch) {
-    spans.clear();
-    for (const BatchSpan& b : batch.spans) {
-      spans.push_back({.pages = b.table->pages(),
-                       .first_row = b.first_row,
-                       .n_rows = b.n_rows,
-                       .first_position = b.first_position});
-    }
   }
 };
 
@@ -230,7 +176,7 @@ std::vector<LinearKernel> Decoder::kernels() const {
                     .kernel = l.weight->kernel()});
   };
   for (const Layer& l : state_->layers) {
-    for (const Linear* linear : {&l.q, &l.k, &l.v, &l.o, &l.gate, &l.up, &l.down}) add(*linear);
+    for (const Linear& linear : l.linears) add(linear);
   }
   add(state_->head);
   return list;
@@ -263,35 +209,23 @@ MatView Decoder::forward(const Batch& batch) {
     SINTER_CHECK(span.table->n_tokens() == span.first_position);
     span.table->extend(span.n_rows);
   }
-  s.find_spans(batch);
-  s.rotations(batch, cos, sin);
+  find_spans(batch, s.spans);
+  rotations(c.rope, s.spans, cos, sin);
+  const BatchPlaces places{s.spans, cos, sin};
   b.embed(s.embed, batch.tokens, x);
   for (int32_t i = 0; i < c.n_layers; ++i) {
     const Layer& l = s.layers[static_cast<size_t>(i)];
-    b.rms_norm(l.attn_norm, c.norm_eps, x, normed);
-    s.linears({{l.q, q}, {l.k, k}, {l.v, v}}, normed);
-    if (c.qk_norm) {
-      b.rms_norm(l.q_norm, c.norm_eps, q, q);
-      b.rms_norm(l.k_norm, c.norm_eps, k, k);
-    }
-    b.rope(c.head_dim, cos, sin, q);
-    b.rope(c.head_dim, cos, sin, k);
-    const int64_t offset = i * s.kv.layer_bytes();
-    b.store_kv(s.kv, offset, s.spans, k, v);
-    b.attention(s.kv,
-                {.n_heads = c.n_heads,
-                 .sliding_window = l.sliding_window,
-                 .scale = 1.0f / std::sqrt(static_cast<float>(c.head_dim))},
-                offset, s.spans, q, attended);
-    if (c.sub_norm) b.rms_norm(l.attn_sub_norm, c.norm_eps, attended, attended);
-    s.linears({{l.o, normed}}, attended);
+    b.rms_norm(l.vectors.attn_norm, c.norm_eps, x, normed);
+    s.linears({{l.at(LayerLinear::q), q}, {l.at(LayerLinear::k), k}, {l.at(LayerLinear::v), v}},
+              normed);
+    attend(b, c, l.vectors, l.sliding_window, s.kv, i, places, q, k, v, attended);
+    s.linears({{l.at(LayerLinear::o), normed}}, attended);
     b.add(normed, x);
 
-    b.rms_norm(l.ffn_norm, c.norm_eps, x, normed);
-    s.linears({{l.gate, gate}, {l.up, up}}, normed);
-    b.silu_mul(gate, up);
-    if (c.sub_norm) b.rms_norm(l.ffn_sub_norm, c.norm_eps, gate, gate);
-    s.linears({{l.down, normed}}, gate);
+    b.rms_norm(l.vectors.ffn_norm, c.norm_eps, x, normed);
+    s.linears({{l.at(LayerLinear::gate), gate}, {l.at(LayerLinear::up), up}}, normed);
+    gated(b, c, l.vectors, gate, up);
+    s.linears({{l.at(LayerLinear::down), normed}}, gate);
     b.add(normed, x);
   }
 
