@@ -42,7 +42,7 @@ TEST_F(Store, WhatIsStoredIsLoaded) {
           for (size_t i = 0; i < w.size(); ++i) {
             w[i] = static_cast<float>(random_uniform(1, static_cast<uint64_t>(r), i) - 0.4);
           }
-          f.codec->fit_row(f, w, 1, params.data() + r * param_bytes);
+          f.codec->fit_row(f, w, {}, params.data() + r * param_bytes);
           f.codec->pack_row(f, w, params.data() + r * param_bytes, codes.data() + r * row_bytes);
         }
         const Weight weight{.format = f,

@@ -251,7 +251,7 @@ SynthBytes synth_bytes(const SynthTensor& t, uint64_t seed, ThreadPool& pool) {
     for (int64_t r = begin; r < end; ++r) {
       if (!t.is_gain) normal_row(seed, stream, r, w);
       uint8_t* params = out.params.data() + r * param_bytes;
-      codec.fit_row(t.format, w, 1, params);
+      codec.fit_row(t.format, w, {}, params);
       codec.pack_row(t.format, w, params, out.codes.data() + r * row_bytes);
     }
   });

@@ -15,9 +15,9 @@
 // not those of nvfp4: ModelOpt's table has one zero.
 //
 // The default grids are compressed-tensors'. mxfp4: the exponent of the peak less 2, of a peak
-// whose mantissa is 1.75 or more plus one. nvfp4: the matrix's scale maps the peak (of the row
-// here: a codec sees one) to 6 * 448; a block's is its own peak / 6 on that scale, to the nearest
-// E4M3. Codes are nearest, ties to the even code.
+// whose mantissa is 1.75 or more plus one. nvfp4: the matrix's scale maps Fit::matrix_peak to 6 *
+// 448; a block's is its own peak / 6 on that scale, to the nearest E4M3. Codes are nearest, ties to
+// the even code.
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -46,12 +46,6 @@ uint8_t nearest_code(float x) {
   return static_cast<uint8_t>(code | (std::signbit(x) ? 8 : 0));
 }
 
-float peak_of(std::span<const float> w) {
-  float peak = 0;
-  for (const float x : w) peak = std::max(peak, std::abs(x));
-  return peak;
-}
-
 float e8m0(uint8_t exponent) {
   if (exponent == 0xFF) return std::numeric_limits<float>::quiet_NaN();
   return std::ldexp(1.0f, exponent - 127);
@@ -60,6 +54,7 @@ float e8m0(uint8_t exponent) {
 struct Mx {
   static constexpr int32_t kBlock = 32;
   static constexpr bool kSignedZeros = true;
+  static constexpr bool kMatrixScale = false;
   static constexpr Grid kGrid = {
       .levels = Grid::Levels::table, .bits = 4, .table = kTwice.data(), .group = kBlock};
 
@@ -67,10 +62,10 @@ struct Mx {
 
   static float scale(const uint8_t* params, size_t block, size_t) { return e8m0(params[block]); }
 
-  static void fit(std::span<const float> w, float shrink, uint8_t* params) {
-    for (size_t at = 0; at < w.size(); at += kBlock) {
+  static void fit(std::span<const float> w, const Fit& fit, uint8_t* params) {
+    for (size_t b = 0; b < w.size() / kBlock; ++b) {
       const auto peak = std::bit_cast<uint32_t>(
-          std::min(peak_of(w.subspan(at, kBlock)) * shrink, std::numeric_limits<float>::max()));
+          std::min(fit.peak(b, w.subspan(b * kBlock, kBlock)), std::numeric_limits<float>::max()));
       const int exponent = static_cast<int>((peak + (1u << 21)) >> 23) - 2;
       *params++ = static_cast<uint8_t>(std::clamp(exponent, 0, 254));
     }
@@ -85,6 +80,7 @@ template <bool divides>
 struct Nv {
   static constexpr int32_t kBlock = 16;
   static constexpr bool kSignedZeros = divides;
+  static constexpr bool kMatrixScale = true;
   static constexpr Grid kGrid = {.levels = Grid::Levels::table,
                                  .bits = 4,
                                  .table = kTwice.data(),
@@ -100,13 +96,13 @@ struct Nv {
     return divides ? e4m3_to_f32(params[block]) / matrix : e4m3_to_f32(params[block]) * matrix;
   }
 
-  static void fit(std::span<const float> w, float shrink, uint8_t* params) {
+  static void fit(std::span<const float> w, const Fit& fit, uint8_t* params) {
     const size_t n_blocks = w.size() / kBlock;
-    const float peak = peak_of(w) * shrink;
+    const float peak = fit.matrix_peak > 0 ? fit.matrix_peak : Fit{}.peak(0, w);
     const float matrix = store_positive_scale(
         DType::f32, divides && peak > 0 ? 6 * 448 / peak : peak / (6 * 448), params + n_blocks);
     for (size_t b = 0; b < n_blocks; ++b) {
-      const float step = peak_of(w.subspan(b * kBlock, kBlock)) * shrink / 6;
+      const float step = fit.peak(b, w.subspan(b * kBlock, kBlock)) / 6;
       const uint8_t stored = f32_to_e4m3(divides ? step * matrix : step / matrix);
       params[b] = std::max<uint8_t>(stored, 1);  // a divisor: never zero
     }
@@ -133,8 +129,8 @@ struct Float4 {
     return Scales::kSignedZeros ? x : x + 0.0f;
   }
 
-  static void fit_row(const Format&, std::span<const float> w, float shrink, uint8_t* params) {
-    Scales::fit(w, shrink, params);
+  static void fit_row(const Format&, std::span<const float> w, const Fit& fit, uint8_t* params) {
+    Scales::fit(w, fit, params);
   }
 
   static void pack_row(const Format&, std::span<const float> w, const uint8_t* params,
@@ -174,6 +170,7 @@ struct Float4 {
             .bits = 4,
             .is_plain = false,
             .has_zero_point = false,
+            .has_matrix_scale = Scales::kMatrixScale,
             .col_multiple = [](const Format&) -> int64_t { return Scales::kBlock; },
             .row_bytes = [](const Format&, int64_t cols) { return cols / 2; },
             .param_bytes = [](const Format&, int64_t cols) { return Scales::param_bytes(cols); },

@@ -33,12 +33,11 @@ void for_each_group(const Format& format, const uint8_t* params, std::span<Float
   }
 }
 
-void fit_row(const Format& format, std::span<const float> w, float shrink, uint8_t* params) {
+void fit_row(const Format& format, std::span<const float> w, const Fit& fit, uint8_t* params) {
   const size_t group = format.group == 0 ? w.size() : static_cast<size_t>(format.group);
-  for (size_t at = 0; at < w.size(); at += group) {
-    float peak = 0;
-    for (const float x : w.subspan(at, group)) peak = std::max(peak, std::abs(x));
-    store_positive_scale(format.scale, peak * shrink / kLargest, params);
+  for (size_t g = 0; g * group < w.size(); ++g) {
+    const float peak = fit.peak(g, w.subspan(g * group, group));
+    store_positive_scale(format.scale, peak / kLargest, params);
     params += traits(format.scale).bytes;
   }
 }

@@ -62,6 +62,12 @@ bool has_groups(const Codec& codec) {
   return !codec.is_plain && (codec.grid == nullptr || codec.grid->group == 0);
 }
 
+int64_t scale_columns(const Format& format, int64_t cols) {
+  const Grid* grid = format.codec->grid;
+  if (grid != nullptr && grid->group > 0) return grid->group;
+  return format.group == 0 ? cols : format.group;
+}
+
 std::string to_string(const Format& format) {
   SINTER_CHECK(format.codec != nullptr);
   std::string name = format.codec->name;

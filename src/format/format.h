@@ -3,6 +3,8 @@
 // a codec only says what is representable and packs it, so every method meets every format here.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -51,6 +53,27 @@ struct GridRow {
   std::span<float> super_scale, super_offset;  // [ceil(cols / super)]
 };
 
+// How a row's parameters are chosen. What rows share, a row cannot know: whoever rounds a whole
+// matrix says the peaks (largest magnitudes) of all that share.
+struct Fit {
+  float shrink = 1;                           // < 1 clips a group's peak (AWQ's, MSE's search)
+  std::span<const float> group_shrinks = {};  // [n_scales]: of each group; empty = `shrink`
+  float matrix_peak = 0;                      // where the codec has_matrix_scale; 0 = this row's
+  std::span<const float> group_peaks = {};    // [n_scales]; empty = this row's own. Not of codecs
+                                              // with zero points
+  // What the scale of group g, of these weights, must reach.
+  float peak(size_t g, std::span<const float> group) const {
+    float peak = 0;
+    if (!group_peaks.empty()) {
+      peak = group_peaks[g];
+    } else {
+      for (const float x : group) peak = std::max(peak, std::abs(x));
+    }
+    return peak * shrink_of(g);
+  }
+  float shrink_of(size_t g) const { return group_shrinks.empty() ? shrink : group_shrinks[g]; }
+};
+
 // How a row of weights is coded. Integer codecs store row parameters as: one scale per group
 // (Format::scale), then, for codecs with zero points, one uint8 zero point per group.
 struct Codec {
@@ -58,12 +81,13 @@ struct Codec {
   double bits;       // of one code
   bool is_plain;     // an element type (f32, f16, bf16): no parameters, nothing to fit
   bool has_zero_point;
+  bool has_matrix_scale = false;  // a row's parameters repeat a scale of the whole matrix
   // Requires cols % col_multiple == 0. Byte counts are of one row.
   int64_t (*col_multiple)(const Format&);
   int64_t (*row_bytes)(const Format&, int64_t cols);
   int64_t (*param_bytes)(const Format&, int64_t cols);
-  // The default grid for a row; shrink < 1 clips the peak (for AWQ's and MSE's search).
-  void (*fit_row)(const Format&, std::span<const float> w, float shrink, uint8_t* params);
+  // The default grid for a row. Groups are fitted each alone.
+  void (*fit_row)(const Format&, std::span<const float> w, const Fit& fit, uint8_t* params);
   void (*pack_row)(const Format&, std::span<const float> w, const uint8_t* params, uint8_t* codes);
   void (*unpack_row)(const Format&, const uint8_t* codes, const uint8_t* params,
                      std::span<float> w);
@@ -74,6 +98,9 @@ struct Codec {
 
 // Whether Format::group and Format::scale mean anything: not for plain codecs and fixed blocks.
 bool has_groups(const Codec& codec);
+
+// Columns of one scale: the codec's own block, the format's group, or the whole row.
+int64_t scale_columns(const Format& format, int64_t cols);
 
 // The one list of codecs.
 std::span<const Codec* const> codecs();

@@ -22,9 +22,9 @@ Format grouped(const Codec& codec, int32_t group, DType scale = DType::f32) {
   return {.codec = &codec, .group = group, .scale = scale};
 }
 
-Bytes fit(const Format& f, const std::vector<float>& w, float shrink = 1) {
+Bytes fit(const Format& f, const std::vector<float>& w, const Fit& how = {}) {
   Bytes params(static_cast<size_t>(f.codec->param_bytes(f, static_cast<int64_t>(w.size()))));
-  f.codec->fit_row(f, w, shrink, params.data());
+  f.codec->fit_row(f, w, how, params.data());
   return params;
 }
 
@@ -258,7 +258,7 @@ TEST(Integer, ScaleIsRoundedBeforeCodesAreChosen) {
 TEST(Integer, ShrinkClipsThePeak) {
   const Format f = grouped(kI4Group, 8);
   const std::vector<float> w = {-15, 1, 2, 3, 4, 5, 6, 7};
-  EXPECT_EQ(load_scale(DType::f32, fit(f, w, 0.5f).data()), 1);
+  EXPECT_EQ(load_scale(DType::f32, fit(f, w, {.shrink = 0.5f}).data()), 1);
 }
 
 TEST(Integer, ParametersAreScalesThenZeroPoints) {
@@ -365,6 +365,42 @@ TEST(Float4, MxExponentsRoundTheMantissaUpAtSevenQuarters) {
   kMxfp4.unpack_row({.codec = &kMxfp4}, Bytes(16, 0xF2).data(), Bytes{0x80}.data(), w);
   EXPECT_EQ(w[0], 2);
   EXPECT_EQ(w[1], -12);
+}
+
+TEST(Fit, WhatRowsShareComesFromOutside) {
+  const std::vector<float> w = {1, 2, 3, -4};
+  const std::vector<float> peaks = {448, 896}, shrinks = {1, 0.5f};
+  const Bytes f8 = fit(grouped(kF8Group, 2), w, {.group_peaks = peaks});
+  EXPECT_EQ(load_scale(DType::f32, f8.data()), 1);
+  EXPECT_EQ(load_scale(DType::f32, f8.data() + 4), 2);
+  const Bytes shrunk =
+      fit(grouped(kF8Group, 2), w, {.group_shrinks = shrinks, .group_peaks = peaks});
+  EXPECT_EQ(load_scale(DType::f32, shrunk.data()), 1);
+  EXPECT_EQ(load_scale(DType::f32, shrunk.data() + 4), 1);
+  const std::vector<float> one = {15};
+  EXPECT_EQ(
+      load_scale(
+          DType::f32,
+          fit(grouped(kI4Group, 8), std::vector<float>(8, 1.0f), {.group_peaks = one}).data()),
+      2);
+  // The matrix's scale follows the matrix's peak, and no shrink; a block's its own.
+  std::vector<float> row(32, 0.5f);
+  row[20] = 6;
+  for (const Codec* codec : {&kNvfp4, &kNvfp4Div}) {
+    ASSERT_TRUE(codec->has_matrix_scale);
+    const Format f = {.codec = codec};
+    const Bytes params = fit(f, row, {.shrink = 0.5f, .matrix_peak = 2688});
+    EXPECT_EQ(load_scale(DType::f32, params.data() + 2), 1);
+    EXPECT_EQ(params[0], 0x13);  // 0.5 * 0.5 / 6 = 0.0417 -> 1.375 * 2^-5 = 0.043
+    EXPECT_EQ(params[1], 0x30);  // 0.5
+  }
+}
+
+TEST(Format, ColumnsOfOneScale) {
+  EXPECT_EQ(scale_columns(grouped(kI4Group, 32), 128), 32);
+  EXPECT_EQ(scale_columns({.codec = &kI8Row}, 128), 128);
+  EXPECT_EQ(scale_columns({.codec = &kNvfp4Div}, 128), 16);
+  EXPECT_EQ(scale_columns({.codec = &kMxfp4}, 128), 32);
 }
 
 TEST(Weight, RowsComeInTheMatrixsOrder) {

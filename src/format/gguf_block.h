@@ -112,7 +112,7 @@ struct BlockCodec {
           return cols / Block::kCols * Block::kBytes;
         },
         .param_bytes = [](const Format&, int64_t) -> int64_t { return 0; },
-        .fit_row = [](const Format&, std::span<const float>, float, uint8_t*) {},
+        .fit_row = [](const Format&, std::span<const float>, const Fit&, uint8_t*) {},
         .pack_row = pack_row,
         .unpack_row = unpack_row,
         .grid = &BlockCodec::kGrid,

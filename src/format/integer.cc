@@ -17,6 +17,7 @@
 #include <limits>
 #include <numeric>
 
+#include "base/error.h"
 #include "format/codecs.h"
 #include "format/scale.h"
 
@@ -69,28 +70,32 @@ struct Integer {
     return format.n_groups(cols) * (traits(format.scale).bytes + (asymmetric ? 1 : 0));
   }
 
-  static void fit_row(const Format& format, std::span<const float> w, float shrink,
+  static void fit_row(const Format& format, std::span<const float> w, const Fit& fit,
                       uint8_t* params) {
     const auto cols = static_cast<int64_t>(w.size());
     const int64_t n_groups = format.n_groups(cols), group = group_of(format, cols);
     const int64_t scale_bytes = traits(format.scale).bytes;
     for (int64_t g = 0; g < n_groups; ++g) {
-      float lo = 0, hi = 0;
-      for (const float x : w.subspan(static_cast<size_t>(g * group), static_cast<size_t>(group))) {
-        lo = std::min(lo, x);
-        hi = std::max(hi, x);
-      }
-      lo *= shrink;
-      hi *= shrink;
+      const auto part = w.subspan(static_cast<size_t>(g * group), static_cast<size_t>(group));
       uint8_t* at = params + g * scale_bytes;
       if constexpr (asymmetric) {
+        SINTER_CHECK(fit.group_peaks.empty());
+        float lo = 0, hi = 0;
+        for (const float x : part) {
+          lo = std::min(lo, x);
+          hi = std::max(hi, x);
+        }
+        lo *= fit.shrink_of(static_cast<size_t>(g));
+        hi *= fit.shrink_of(static_cast<size_t>(g));
         constexpr auto kSteps = static_cast<float>(kTop);
         float scale = (hi - lo) / kSteps;
         if (!std::isfinite(scale)) scale = hi / kSteps - lo / kSteps;
         scale = store_positive_scale(format.scale, scale, at);
         params[n_groups * scale_bytes + g] = nearest_code(-lo / scale, kTop);
       } else {
-        store_positive_scale(format.scale, std::max(hi, -lo) / (static_cast<float>(kTop) / 2), at);
+        store_positive_scale(
+            format.scale, fit.peak(static_cast<size_t>(g), part) / (static_cast<float>(kTop) / 2),
+            at);
       }
     }
   }

@@ -22,7 +22,7 @@ constexpr Codec plain(const char* name) {
         return cols * static_cast<int64_t>(sizeof(Stored));
       },
       .param_bytes = [](const Format&, int64_t) -> int64_t { return 0; },
-      .fit_row = [](const Format&, std::span<const float>, float, uint8_t*) {},
+      .fit_row = [](const Format&, std::span<const float>, const Fit&, uint8_t*) {},
       .pack_row =
           [](const Format&, std::span<const float> w, const uint8_t*, uint8_t* codes) {
             for (const float x : w) {

@@ -54,7 +54,7 @@ Stored store(const Format& format, int64_t rows, int64_t cols, uint64_t stream) 
     const std::span row(w.data() + r * cols, static_cast<size_t>(cols));
     uint8_t* params = s.params.get() + r * param_bytes;
     uint8_t* codes = s.codes.get() + r * row_bytes;
-    if (!format.codec->is_plain) format.codec->fit_row(format, row, 1, params);
+    if (!format.codec->is_plain) format.codec->fit_row(format, row, {}, params);
     format.codec->pack_row(format, row, params, codes);
     format.codec->unpack_row(format, codes, params,
                              {s.exact.data() + r * cols, static_cast<size_t>(cols)});

@@ -75,19 +75,12 @@ class Rtn : public Step {
     return idle;
   }
 
-  std::string problem(const Format& format, int64_t cols) const override {
-    const int64_t group = format.group == 0 ? cols : format.group;
-    if (words_.mse && group % whole_group(format).codec->col_multiple(whole_group(format)) != 0) {
-      return fmt::format("observer: mse needs groups of whole 32-bit words, found groups of {}",
-                         group);
-    }
-    return "";
-  }
+  std::string problem(const Format&, int64_t) const override { return ""; }
 
   void round_row(const Format& format, std::span<const float> w, uint8_t* params,
                  uint8_t* codes) const override {
-    format.codec->fit_row(format, w, 1, params);
-    if (words_.mse) search(format, w, params);
+    format.codec->fit_row(format, w, {}, params);
+    if (words_.mse) search(format, w, params, codes);
     format.codec->pack_row(format, w, params, codes);
   }
 
@@ -99,44 +92,30 @@ class Rtn : public Step {
     return nullptr;
   }
 
-  // The same codec, for the columns of one group as a row of their own.
-  static Format whole_group(const Format& format) {
-    return {.codec = format.codec, .group = 0, .scale = format.scale};
-  }
-
-  // Replaces the parameters of each group by those of its best shrink. A group's parameters are
-  // scale g and zero point g of the row's.
-  static void search(const Format& format, std::span<const float> w, uint8_t* params) {
-    const Format one = whole_group(format);
-    const size_t group = format.group == 0 ? w.size() : static_cast<size_t>(format.group);
+  // Fits each group by its best shrink. `codes` is scratch.
+  static void search(const Format& format, std::span<const float> w, uint8_t* params,
+                     uint8_t* codes) {
+    const auto group = static_cast<size_t>(scale_columns(format, static_cast<int64_t>(w.size())));
     const size_t n_groups = w.size() / group;
-    const auto scale_bytes = static_cast<size_t>(traits(format.scale).bytes);
-    std::vector<uint8_t> codes(
-        static_cast<size_t>(one.codec->row_bytes(one, static_cast<int64_t>(group))));
-    std::vector<uint8_t> tried(
-        static_cast<size_t>(one.codec->param_bytes(one, static_cast<int64_t>(group))));
-    std::vector<uint8_t> best(tried.size());
-    std::vector<float> back(group);
-    for (size_t g = 0; g < n_groups; ++g) {
-      const auto part = w.subspan(g * group, group);
-      double least = std::numeric_limits<double>::infinity();
-      for (const float shrink : kShrinks) {
-        one.codec->fit_row(one, part, shrink, tried.data());
-        one.codec->pack_row(one, part, tried.data(), codes.data());
-        one.codec->unpack_row(one, codes.data(), tried.data(), back);
+    std::vector<float> back(w.size()), best(n_groups, 1.0f);
+    std::vector<double> least(n_groups, std::numeric_limits<double>::infinity());
+    for (const float shrink : kShrinks) {
+      format.codec->fit_row(format, w, {.shrink = shrink}, params);
+      format.codec->pack_row(format, w, params, codes);
+      format.codec->unpack_row(format, codes, params, back);
+      for (size_t g = 0; g < n_groups; ++g) {
         double error = 0;
-        for (size_t i = 0; i < group; ++i) {
-          const double d = double{back[i]} - double{part[i]};
+        for (size_t i = g * group; i < (g + 1) * group; ++i) {
+          const double d = double{back[i]} - double{w[i]};
           error += d * d;
         }
-        if (error < least) {
-          least = error;
-          best = tried;
+        if (error < least[g]) {
+          least[g] = error;
+          best[g] = shrink;
         }
       }
-      std::copy_n(best.begin(), scale_bytes, params + g * scale_bytes);
-      if (format.codec->has_zero_point) params[n_groups * scale_bytes + g] = best[scale_bytes];
     }
+    format.codec->fit_row(format, w, {.group_shrinks = best}, params);
   }
 
   RtnWords words_;
