@@ -16,11 +16,13 @@ else()
 endif()
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   target_compile_definitions(sinter_backend PUBLIC SINTER_X86)
-  set_source_files_properties(src/backend/cpu/avx2/kernels.cc PROPERTIES
+  set_source_files_properties(src/backend/cpu/avx2/kernels.cc src/backend/cpu/avx2/products.cc
+                              PROPERTIES
                               COMPILE_OPTIONS "${kernel_options}-mavx2;-mfma;-mf16c" SKIP_PRECOMPILE_HEADERS ON)
   # g++ 12's own AVX-512 headers trip -Wuninitialized.
   set(avx512_options "${kernel_options}-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mfma;-mf16c;-Wno-uninitialized;-Wno-maybe-uninitialized")
-  set_source_files_properties(src/backend/cpu/avx512/kernels.cc PROPERTIES SKIP_PRECOMPILE_HEADERS ON
+  set_source_files_properties(src/backend/cpu/avx512/kernels.cc src/backend/cpu/avx512/products.cc
+                              PROPERTIES SKIP_PRECOMPILE_HEADERS ON
                               COMPILE_OPTIONS "${avx512_options}")
   set_source_files_properties(
     src/backend/cpu/avx512vnni/kernels.cc PROPERTIES SKIP_PRECOMPILE_HEADERS ON
@@ -29,7 +31,8 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     src/backend/cpu/amx/kernels.cc PROPERTIES SKIP_PRECOMPILE_HEADERS ON
     COMPILE_OPTIONS "-mamx-tile;-mamx-int8;-mavx512vnni;${avx512_options}")
   # -O3 unrolls the plain path's loops over 16 lanes within unrolled loops: minutes of compiling.
-  set_source_files_properties(src/backend/cpu/ref/kernels.cc PROPERTIES SKIP_PRECOMPILE_HEADERS ON
+  set_source_files_properties(src/backend/cpu/ref/kernels.cc src/backend/cpu/ref/products.cc
+                              PROPERTIES SKIP_PRECOMPILE_HEADERS ON
                               COMPILE_OPTIONS "${kernel_options}")
   set_source_files_properties(src/backend/cpu/avx2/peaks.cc PROPERTIES
                               COMPILE_OPTIONS "-mavx2;-mfma" SKIP_PRECOMPILE_HEADERS ON)

@@ -8,7 +8,8 @@
 #include "backend/cpu/vector_kernels.h"
 // clang-format on
 
-constexpr Kernels table(const char* name, bool (*supported)(), const PeakKernels* peaks) {
+constexpr Kernels table(const char* name, bool (*supported)(), const PeakKernels* peaks,
+                        const ProductKernels* products) {
 #ifdef SINTER_MATRIX
   constexpr bool kInt8Matrices = true;
 #else
@@ -17,6 +18,7 @@ constexpr Kernels table(const char* name, bool (*supported)(), const PeakKernels
   return {.name = name,
           .supported = supported,
           .peaks = peaks,
+          .products = products,
           .tiles = Lanes::kTiles,
           .int8_matrices = kInt8Matrices,
           .exact = kExactPanels,

@@ -30,12 +30,14 @@ struct AttendJob {
 
 inline constexpr int64_t attend_scratch_floats(int64_t dims) { return 8 * dims; }
 
-struct PeakKernels;  // peak_kernels.h
+struct PeakKernels;     // peak_kernels.h
+struct ProductKernels;  // product_kernels.h
 
 struct Kernels {
   const char* name;
   bool (*supported)();
   const PeakKernels* peaks;  // what a CPU of this kind can do at best
+  const ProductKernels* products;
 
   TileWidths tiles;
   // Many int8 inputs lie not in tiles but in matrices [n / 16][columns / 64][16][64].

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "backend/cpu/peak_kernels.h"
+#include "backend/cpu/product_kernels.h"
 
 namespace sinter::cpu {
 namespace {
@@ -29,6 +30,6 @@ bool supported() {
 
 }  // namespace
 
-const Kernels kAmxKernels = table("amx", supported, &kAvx512Peaks);
+const Kernels kAmxKernels = table("amx", supported, &kAvx512Peaks, &kAvx512Products);
 
 }  // namespace sinter::cpu

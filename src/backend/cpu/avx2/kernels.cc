@@ -4,6 +4,7 @@
 #include <immintrin.h>
 
 #include "backend/cpu/peak_kernels.h"
+#include "backend/cpu/product_kernels.h"
 
 namespace sinter::cpu {
 namespace {
@@ -21,6 +22,6 @@ bool supported() {
 
 }  // namespace
 
-const Kernels kAvx2Kernels = table("avx2", supported, &kAvx2Peaks);
+const Kernels kAvx2Kernels = table("avx2", supported, &kAvx2Peaks, &kAvx2Products);
 
 }  // namespace sinter::cpu

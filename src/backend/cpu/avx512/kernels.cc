@@ -4,6 +4,7 @@
 #include <immintrin.h>
 
 #include "backend/cpu/peak_kernels.h"
+#include "backend/cpu/product_kernels.h"
 
 namespace sinter::cpu {
 namespace {
@@ -18,6 +19,6 @@ bool supported() { return has_avx512(); }
 
 }  // namespace
 
-const Kernels kAvx512Kernels = table("avx512", supported, &kAvx512Peaks);
+const Kernels kAvx512Kernels = table("avx512", supported, &kAvx512Peaks, &kAvx512Products);
 
 }  // namespace sinter::cpu

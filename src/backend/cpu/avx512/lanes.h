@@ -1,7 +1,7 @@
 // Sixteen lanes of AVX-512 for panel_kernels.h, with VNNI where the file that includes this is
 // compiled for it. Included inside an unnamed namespace.
 
-bool has_avx512() {
+[[maybe_unused]] bool has_avx512() {
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
 }

@@ -4,6 +4,7 @@
 #include <immintrin.h>
 
 #include "backend/cpu/peak_kernels.h"
+#include "backend/cpu/product_kernels.h"
 
 namespace sinter::cpu {
 namespace {
@@ -18,6 +19,6 @@ bool supported() { return has_avx512() && __builtin_cpu_supports("avx512vnni"); 
 
 }  // namespace
 
-const Kernels kAvx512VnniKernels = table("avx512vnni", supported, &kAvx512Peaks);
+const Kernels kAvx512VnniKernels = table("avx512vnni", supported, &kAvx512Peaks, &kAvx512Products);
 
 }  // namespace sinter::cpu

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "backend/cpu/peak_kernels.h"
+#include "backend/cpu/product_kernels.h"
 
 namespace sinter::cpu {
 namespace {
@@ -20,6 +21,6 @@ bool supported() { return true; }
 
 }  // namespace
 
-const Kernels kRefKernels = table("ref", supported, &kRefPeaks);
+const Kernels kRefKernels = table("ref", supported, &kRefPeaks, &kRefProducts);
 
 }  // namespace sinter::cpu

@@ -1,0 +1,20 @@
+// AVX2's products.
+#include <immintrin.h>
+
+#include "backend/cpu/kernels.h"
+#include "backend/cpu/product_kernels.h"
+
+namespace sinter::cpu {
+namespace {
+
+// Each needs the one before.
+// clang-format off
+#include "backend/cpu/avx2/lanes.h"
+#include "backend/cpu/product_tiles.h"
+// clang-format on
+
+}  // namespace
+
+const ProductKernels kAvx2Products = kFusedProducts;
+
+}  // namespace sinter::cpu

@@ -1,0 +1,35 @@
+// Products of dense float32 matrices, for calibration: everything in one call, no weight prepared.
+// Threads split the elements of C, never a sum; the order of a sum is fixed by k and the
+// instruction set (that of cpu/instruction_sets.h: SINTER_ISA is honoured). So the same call gives
+// the same bits on any number of threads.
+//
+// Precision: float32 with fused multiply-adds; under AMX each float is a sum of two bfloat16, of
+// whose four products the least is left out: |error| <= 2^-16 sum |a| |b|, typically 2^-18 sqrt(sum
+// a^2 b^2), which is that of a plain float32 sum of some thousand terms. Infinities and NaNs act as
+// in float32; subnormals may count as zero.
+#pragma once
+
+#include "backend/into.h"
+#include "base/threads.h"
+#include "tensor/view.h"
+
+namespace sinter {
+
+// None of these may have C overlap a factor. Throw Error(exhausted, "memory-exhausted"): a call has
+// up to 16 MiB, and 2 MiB a thread, which its thread keeps for the next one.
+
+// C = A B^T, or C += or -= A B^T. a: [m, k], b: [n, k], c: [m, n].
+void matmul_nt(ThreadPool& threads, MatView a, MatView b, MatMut c, Into into = Into::set);
+// C = A B, or C += or -= A B. a: [m, k], b: [k, n], c: [m, n].
+void matmul_nn(ThreadPool& threads, MatView a, MatView b, MatMut c, Into into = Into::set);
+
+// H += X^T X, both triangles, exactly symmetric. x: [n_tokens, k], h: [k, k]. H must be symmetric.
+// Half of a product's work, and a pass over H: worth it for n_tokens of some hundreds and more. The
+// same chunks of tokens give the same bits; other chunks are other sums.
+void add_gram(ThreadPool& threads, MatView x, MatMut h);
+// The same in two steps, for many chunks: H's lower triangle += that of X^T X, leaving what is
+// above it undefined; then, after the last one, the upper triangle as the lower one mirrored.
+void add_gram_lower(ThreadPool& threads, MatView x, MatMut h);
+void mirror_lower(ThreadPool& threads, MatMut h);
+
+}  // namespace sinter
