@@ -26,13 +26,6 @@ Token best(std::span<const float> logits) {
   return static_cast<Token>(at);
 }
 
-double log_sum_exp(std::span<const float> logits) {
-  const double peak = *std::max_element(logits.begin(), logits.end());
-  double sum = 0;
-  for (const float x : logits) sum += std::exp(static_cast<double>(x) - peak);
-  return peak + std::log(sum);
-}
-
 }  // namespace
 
 void check(const SamplingParams& p) {
@@ -79,6 +72,13 @@ Token sample(std::span<const float> logits, const SamplingParams& p, int32_t pos
     if (draw < sum) return order[i];
   }
   return order[n - 1];
+}
+
+double log_sum_exp(std::span<const float> logits) {
+  const double peak = *std::max_element(logits.begin(), logits.end());
+  double sum = 0;
+  for (const float x : logits) sum += std::exp(static_cast<double>(x) - peak);
+  return peak + std::log(sum);
 }
 
 double log_probability(std::span<const float> logits, Token token) {

@@ -1,0 +1,60 @@
+#include "app/divergence.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+
+namespace sinter {
+
+double divergence(std::span<const float> dense, std::span<const float> model) {
+  SINTER_CHECK(!dense.empty() && dense.size() == model.size());
+  const double dense_total = log_sum_exp(dense);
+  const double model_total = log_sum_exp(model);
+  double sum = 0;
+  for (size_t i = 0; i < dense.size(); ++i) {
+    const double log_p = static_cast<double>(dense[i]) - dense_total;
+    sum += std::exp(log_p) * (log_p - (static_cast<double>(model[i]) - model_total));
+  }
+  // Rounding can put the sum of equal distributions a hair below zero; NaN stays NaN.
+  return sum < 0 ? 0 : sum;
+}
+
+void for_each_row_pair(Decoder& dense, Decoder& model, const EngineOptions& options,
+                       const std::vector<Token>& tokens, const PairObserver& pair) {
+  // Engines of the same limits cut a prompt at the same places, so a step of each is the same rows.
+  Engine dense_engine(dense, options.limits());
+  Engine model_engine(model, options.limits());
+  std::vector<float> rows;  // of the dense model's last step
+  size_t next = 0;          // of them, in floats
+  std::string error;
+  const auto add = [&](Engine& engine, RowObserver observe) {
+    engine.add({.prompt = tokens,
+                .max_new_tokens = 0,
+                .sampling = {},
+                .stop = {},
+                .observe = std::move(observe),
+                .observe_from = 1,
+                .on_token = {}},
+               [&](const Completion& c) {
+                 if (error.empty()) error = c.error;
+               });
+  };
+  add(dense_engine, [&](int32_t, std::span<const float> logits) {
+    rows.insert(rows.end(), logits.begin(), logits.end());
+  });
+  add(model_engine, [&](int32_t position, std::span<const float> logits) {
+    SINTER_CHECK(next + logits.size() <= rows.size());
+    pair(position, std::span(rows).subspan(next, logits.size()), logits);
+    next += logits.size();
+  });
+  while (error.empty() && dense_engine.step()) {
+    model_engine.step();
+    SINTER_CHECK(!error.empty() || next == rows.size());
+    rows.clear();
+    next = 0;
+  }
+  if (!error.empty()) fail(Fault::corrupt, "logits-not-finite", "{}", error);
+}
+
+}  // namespace sinter
