@@ -148,6 +148,7 @@ void load_awq(const Source& s, LoadedWeight& out) {
 }
 
 std::string awq_problem(const StorePlan& plan) {
+  if (std::string problem = beyond_integers(plan, "AWQ"); !problem.empty()) return problem;
   const QuantisedModule& first = plan.modules.front();
   for (const QuantisedModule& m : plan.modules) {
     if (m.scheme.bits != 4) return fmt::format("{} has {} bits; AWQ has 4", m.name, m.scheme.bits);
@@ -169,7 +170,8 @@ std::string awq_problem(const StorePlan& plan) {
   return "";
 }
 
-std::vector<OwnedTensor> store_awq(const std::string& module, const Weight& w) {
+std::vector<OwnedTensor> store_awq(const QuantisedModule& m, const Weight& w) {
+  const std::string& module = m.name;
   const int64_t n_groups = w.format.n_groups(w.cols);
   OwnedTensor codes{module + ".qweight", DType::i32, {w.cols, w.rows / 8}, {}};
   pack(codes, w.cols, w.rows, [&](int64_t k, int64_t n) { return field(w.row_codes(n), k, 4); });

@@ -26,15 +26,6 @@ constexpr std::array kFormats = {
     FormatName{"mxfp4-pack-quantized", Number::mxfp4, Layout::mxfp4},
 };
 
-// Presets that only others write; those that Sinter writes too are in scheme.cc. W4A4 has no entry:
-// its inputs cannot be had.
-constexpr std::array kPresets = {
-    Preset{"FP8", {.activation = ActivationMode::fp8_tensor, .number = Number::e4m3}},
-    Preset{"FP8_DYNAMIC", {.activation = ActivationMode::fp8_token, .number = Number::e4m3}},
-    Preset{"NVFP4A16", {.bits = 4, .group = 16, .number = Number::nvfp4_div}},
-    Preset{"MXFP4A16", {.bits = 4, .group = 32, .number = Number::mxfp4}},
-};
-
 // The words that weights and input_activations share.
 constexpr std::array<std::string_view, 12> kArgKeys = {
     "num_bits", "type",     "symmetric", "strategy",        "group_size",  "block_structure",
@@ -98,7 +89,7 @@ void read_weights(const JsonFields& args, QuantGroup& group) {
   if (a.strategy == "group" || (is_float && a.strategy == "tensor_group")) {
     group.scheme.group = group_columns(args, a.group);
   } else if (a.strategy == "tensor") {
-    group.per_tensor = true;
+    group.scheme.per_tensor = true;
   } else if (a.strategy == "block" && group.scheme.number == Number::e4m3) {
     if (!args.has("block_structure")) unsupported("{}: block_structure is missing", args.where());
     read_block(args, "block_structure", group);
@@ -107,25 +98,18 @@ void read_weights(const JsonFields& args, QuantGroup& group) {
   }
 }
 
-// What inputs can be, in these words.
-struct Input {
-  std::string_view type, strategy;
-  bool dynamic;
-  int64_t group;
-  ActivationMode mode;
-};
 constexpr std::array kInputs = {
-    Input{"int", "token", true, 0, ActivationMode::int8_token},
-    Input{"int", "tensor", false, 0, ActivationMode::int8_tensor},
-    Input{"float", "token", true, 0, ActivationMode::fp8_token},
-    Input{"float", "tensor", false, 0, ActivationMode::fp8_tensor},
-    Input{"float", "group", true, 128, ActivationMode::fp8_group},
+    InputWords{"int", "token", true, 0, ActivationMode::int8_token},
+    InputWords{"int", "tensor", false, 0, ActivationMode::int8_tensor},
+    InputWords{"float", "token", true, 0, ActivationMode::fp8_token},
+    InputWords{"float", "tensor", false, 0, ActivationMode::fp8_tensor},
+    InputWords{"float", "group", true, 128, ActivationMode::fp8_group},
 };
 
 void read_activations(const JsonFields& args, bool weights_only, Dialect& dialect,
                       QuantGroup& group) {
   const Args a = read_args(args);
-  for (const Input& i : kInputs) {
+  for (const InputWords& i : kInputs) {
     if (a.bits == 8 && a.symmetric && !a.local && a.type == i.type && a.strategy == i.strategy &&
         a.dynamic == i.dynamic && (i.group == 0 || a.group == i.group)) {
       group.scheme.activation = i.mode;
@@ -141,13 +125,6 @@ void read_activations(const JsonFields& args, bool weights_only, Dialect& dialec
                         a.symmetric ? "" : ", asymmetric"));
 }
 
-const Scheme* preset_of(const std::string& name) {
-  for (const Preset& p : kPresets) {
-    if (p.name == name) return &p.scheme;
-  }
-  return preset_named(name);
-}
-
 // As compressed-tensors infers it where a group does not say.
 std::string_view inferred_format(const Scheme& s) {
   for (const FormatName& f : kFormats) {
@@ -159,8 +136,9 @@ std::string_view inferred_format(const Scheme& s) {
 }
 
 void read_layout(const std::string& format, const std::string& where, QuantGroup& group) {
-  Scheme weights = group.scheme;  // what inputs go with them is the backend's business
-  weights.activation = ActivationMode::exact;
+  Scheme weights = group.scheme;  // what inputs go with them is the backend's business, and one
+  weights.activation = ActivationMode::exact;  // scale of integers is read, if not written
+  weights.per_tensor = false;
   if (weights.number == Number::integer) {
     if (const std::string problem = scheme_problem(weights); !problem.empty()) {
       unsupported("{}: {}", where, problem);
@@ -170,7 +148,7 @@ void read_layout(const std::string& format, const std::string& where, QuantGroup
     if (f.name != format || f.number != weights.number) continue;
     group.layout = f.layout;
     group.power_of_two_scale = format == "mxfp8-quantized";
-    if (group.power_of_two_scale && (weights.group != 32 || group.block_rows > 0)) {
+    if (group.power_of_two_scale && (weights.group != 32 || group.scheme.block_rows > 0)) {
       unsupported("{}: mxfp8-quantized: expected groups of 32 columns", where);
     }
     return;
@@ -186,10 +164,9 @@ QuantGroup read_group(const JsonFields& groups, const std::string& name, const s
   const std::string where = groups.where() + "/" + name;
   std::string own_format = format;
   if (groups.at(name.c_str()).is_array()) {  // {"W4A16": [targets]}
-    const Scheme* preset = preset_of(name);
+    const Scheme* preset = preset_named(name);
     if (preset == nullptr) unsupported("{}: no preset of this name", where);
     group.scheme = *preset;
-    group.per_tensor = name == "FP8";
     group.targets = read_patterns(groups, name.c_str());
   } else {
     const JsonFields fields = groups.object(name.c_str());
@@ -215,6 +192,8 @@ QuantGroup read_group(const JsonFields& groups, const std::string& name, const s
 }
 
 }  // namespace
+
+std::span<const InputWords> input_words() { return kInputs; }
 
 Dialect read_compressed_tensors(const DialectSource& source) {
   const JsonFields& fields = source.fields;

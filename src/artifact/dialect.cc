@@ -124,9 +124,9 @@ void read_block(const JsonFields& fields, const char* key, QuantGroup& group) {
     return x.is_number_integer() && x.get<int64_t>() >= 1 && x.get<int64_t>() <= kMaxGroup;
   };
   if (block == Json("128x128")) {
-    group.block_rows = group.scheme.group = 128;
+    group.scheme.block_rows = group.scheme.group = 128;
   } else if (block.is_array() && block.size() == 2 && is_size(block[0]) && is_size(block[1])) {
-    group.block_rows = block[0].get<int32_t>();
+    group.scheme.block_rows = block[0].get<int32_t>();
     group.scheme.group = block[1].get<int32_t>();
   } else {
     fail(Fault::bad_input, "json-field", "{}: {}: expected [rows, columns]", fields.where(), key);

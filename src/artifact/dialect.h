@@ -32,9 +32,7 @@ struct QuantGroup {
   std::string name;
   std::vector<NamePattern> targets;
   Scheme scheme;
-  bool per_tensor = false;  // one scale for the whole matrix (scheme.group is 0)
   Layout layout = Layout::packed;
-  int32_t block_rows = 0;           // float8: rows that share a scale, where columns do in groups
   bool zeros_less_one = false;      // gptq: qzeros holds the zero point - 1
   bool zeros_may_borrow = false;    // ... and where that is -1, borrowed from the next field
   bool column_order = false;        // groups are of columns that g_idx names

@@ -37,6 +37,15 @@ void leave_out(Dialect& dialect, bool weights_only, const std::string& what);
 // The one target of dialects that quantise "every linear".
 std::vector<NamePattern> all_linears();
 
+// What inputs can be, in the words of compressed-tensors' input_activations: 8 bits, symmetric.
+struct InputWords {
+  std::string_view type, strategy;
+  bool dynamic;
+  int32_t group;  // 0 = group_size says nothing
+  ActivationMode mode;
+};
+std::span<const InputWords> input_words();  // compressed_tensors.cc
+
 // One reader a dialect. `fields` is the quantization_config, or the side-car file that stands for
 // it.
 struct DialectSource {

@@ -9,7 +9,6 @@
 //   M.input_scale       one, of static inputs; transformers says M.activation_scale
 #include <algorithm>
 #include <array>
-#include <numeric>
 
 #include "artifact/dialect_fields.h"
 #include "artifact/layouts.h"
@@ -19,18 +18,17 @@ namespace {
 
 int64_t blocks(int64_t n, int64_t block) { return (n + block - 1) / block; }
 
-// A scale for every block of rows and columns. Where the last block of columns is short, groups
-// are of the largest size that divides both kinds.
+// A scale for every block of rows and columns.
 void load_blocks(const Source& s, const StoredTensor& scales, LoadedWeight& out) {
-  const int64_t block_rows = s.group.block_rows, block_cols = s.group.scheme.group;
+  const int64_t block_rows = s.group.scheme.block_rows, block_cols = s.group.scheme.group;
   const std::vector<int64_t> shape = {blocks(s.rows, block_rows), blocks(s.cols, block_cols)};
   if (scales.shape != shape) {
     fail(Fault::corrupt, "tensor-shape",
          "{}: tensor \"{}\": expected [{}, {}] scales of blocks of {} x {}, found [{}]", s.where,
          scales.name, shape[0], shape[1], block_rows, block_cols, fmt::join(scales.shape, ", "));
   }
-  const int64_t group = shape[1] == 1 ? s.cols : std::gcd(s.cols, block_cols);
-  out.weight.format.group = static_cast<int32_t>(group);
+  out.weight.format = format_of(s.group.scheme, scales.dtype, s.cols);
+  const int64_t group = out.weight.format.group;
   const int64_t scale_bytes = traits(scales.dtype).bytes;
   set_params(out, s.cols / group, {}, [&](int64_t r, int64_t g) {
     return bytes_of(scales) + (r / block_rows * shape[1] + g * group / block_cols) * scale_bytes;
@@ -72,8 +70,8 @@ void load_float8(const Source& s, LoadedWeight& out) {
   }
   check_scales(s, scales);
   out.weight.format = format_of(s.group.scheme, scales.dtype);
-  if (s.group.block_rows > 0) return load_blocks(s, scales, out);
-  const bool one = s.group.per_tensor;
+  if (s.group.scheme.block_rows > 0) return load_blocks(s, scales, out);
+  const bool one = s.group.scheme.per_tensor;
   const int64_t group = s.group.scheme.group == 0 ? s.cols : s.group.scheme.group;
   const int64_t n_groups = s.cols / group;
   const bool fits =
@@ -121,7 +119,7 @@ Dialect read_fp8(const DialectSource& source) {
     unsupported("{}: activation_scheme \"{}\"", fields.where(), inputs.substr(0, 40));
   }
   if (!fields.has("weight_block_size")) {
-    group.per_tensor = true;
+    group.scheme.per_tensor = true;
     group.scheme.activation =
         inputs == "static" ? ActivationMode::fp8_tensor : ActivationMode::fp8_token;
   } else {

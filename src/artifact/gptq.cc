@@ -223,6 +223,7 @@ void load_gptq(const Source& s, LoadedWeight& out) {
 }
 
 std::string gptq_problem(const StorePlan& plan) {
+  if (std::string problem = beyond_integers(plan, "GPTQ"); !problem.empty()) return problem;
   const QuantisedModule& first = plan.modules.front();
   for (const QuantisedModule& m : plan.modules) {
     if (m.scheme.bits != first.scheme.bits || m.scheme.group != first.scheme.group ||
@@ -244,7 +245,8 @@ std::string gptq_problem(const StorePlan& plan) {
   return "";
 }
 
-std::vector<OwnedTensor> store_gptq(const std::string& module, const Weight& w) {
+std::vector<OwnedTensor> store_gptq(const QuantisedModule& m, const Weight& w) {
+  const std::string& module = m.name;
   const auto bits = static_cast<int>(w.format.codec->bits);
   const int64_t n_groups = w.format.n_groups(w.cols), group = w.cols / n_groups;
   const int64_t n_words = words(w.cols, bits);

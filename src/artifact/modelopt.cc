@@ -14,32 +14,26 @@ namespace {
 struct Algorithm {
   std::string_view name;
   Scheme scheme;
-  bool per_tensor;
   Layout layout;
   const char* inputs;  // what this version cannot do to them; "" = nothing
 };
 // The one list of its algorithms that this version reads.
 constexpr std::array kAlgorithms = {
-    Algorithm{"FP8",
-              {.activation = ActivationMode::fp8_tensor, .number = Number::e4m3},
-              true,
-              Layout::float8,
-              ""},
+    Algorithm{
+        "FP8",
+        {.activation = ActivationMode::fp8_tensor, .number = Number::e4m3, .per_tensor = true},
+        Layout::float8,
+        ""},
     Algorithm{"FP8_PER_CHANNEL_PER_TOKEN",
               {.activation = ActivationMode::fp8_token, .number = Number::e4m3},
-              false,
               Layout::float8,
               ""},
     Algorithm{"NVFP4",
               {.bits = 4, .group = 16, .number = Number::nvfp4},
-              false,
               Layout::modelopt,
               "inputs in NVFP4"},
-    Algorithm{"W4A16_NVFP4",
-              {.bits = 4, .group = 16, .number = Number::nvfp4},
-              false,
-              Layout::modelopt,
-              ""},
+    Algorithm{
+        "W4A16_NVFP4", {.bits = 4, .group = 16, .number = Number::nvfp4}, Layout::modelopt, ""},
 };
 
 QuantGroup group_of(const DialectSource& source, const JsonFields& fields, const std::string& name,
@@ -54,7 +48,6 @@ QuantGroup group_of(const DialectSource& source, const JsonFields& fields, const
                 fmt::format("{}: quant_algo \"{}\": {}", fields.where(), name, a.inputs));
     }
     QuantGroup group{.name = name, .targets = {}, .scheme = a.scheme};
-    group.per_tensor = a.per_tensor;
     group.layout = a.layout;
     return group;
   }

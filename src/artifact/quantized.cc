@@ -106,12 +106,13 @@ void check_stored_shape(const Source& s) {
 // Scales as stored: [rows, n_groups] values, or a single one for the whole matrix.
 const StoredTensor& find_scales(const Source& s, int64_t n_groups) {
   const StoredTensor& scales = s.need(".weight_scale");
-  const bool fits = s.group.per_tensor ? scales.elements() == 1
-                                       : scales.shape == std::vector{s.rows, n_groups} ||
-                                             (n_groups == 1 && scales.shape == std::vector{s.rows});
+  const bool fits = s.group.scheme.per_tensor
+                        ? scales.elements() == 1
+                        : scales.shape == std::vector{s.rows, n_groups} ||
+                              (n_groups == 1 && scales.shape == std::vector{s.rows});
   if (!fits) {
     fail(Fault::corrupt, "tensor-shape", "{}: tensor \"{}\": expected {} scales, found {}", s.where,
-         scales.name, s.group.per_tensor ? "[1]" : shape_text({s.rows, n_groups}),
+         scales.name, s.group.scheme.per_tensor ? "[1]" : shape_text({s.rows, n_groups}),
          shape_text(scales.shape));
   }
   check_scales(s, scales);
@@ -138,7 +139,7 @@ std::vector<uint8_t> load_zeros(const Source& s, int64_t n_groups) {
     }
     return zeros;
   }
-  const bool one = s.group.per_tensor;
+  const bool one = s.group.scheme.per_tensor;
   const bool fits =
       stored.dtype == DType::i8 &&
       (one ? stored.elements() == 1 : n_groups == 1 && stored.shape == std::vector{s.rows});
@@ -165,14 +166,14 @@ void load_params(const Source& s, LoadedWeight& out) {
   format.scale = scales.dtype;
   out.weight.format = format;
   const bool has_zeros = format.codec->has_zero_point;
-  if (!has_zeros && !s.group.per_tensor) {
+  if (!has_zeros && !s.group.scheme.per_tensor) {
     out.weight.params = bytes_of(scales);
     return;
   }
   const std::vector<uint8_t> zeros = has_zeros ? load_zeros(s, n_groups) : std::vector<uint8_t>();
   const int64_t scale_bytes = traits(format.scale).bytes;
   set_params(out, n_groups, zeros, [&](int64_t r, int64_t g) {
-    return bytes_of(scales) + (s.group.per_tensor ? 0 : r * n_groups + g) * scale_bytes;
+    return bytes_of(scales) + (s.group.scheme.per_tensor ? 0 : r * n_groups + g) * scale_bytes;
   });
 }
 

@@ -23,6 +23,8 @@ struct Scheme {
   int32_t group = 0;      // columns that share a scale; 0 = one scale per row ("channel")
   ActivationMode activation = ActivationMode::exact;
   Number number = Number::integer;
+  bool per_tensor = false;  // one scale for the whole matrix; group is 0
+  int32_t block_rows = 0;   // rows that share the scales of their groups ("block"); 0 = none do
   bool operator==(const Scheme&) const = default;
 };
 
@@ -31,7 +33,8 @@ struct Preset {
   Scheme scheme;
 };
 
-// W8A16, W4A16 ... as compressed-tensors names them, and ours for 3 and 2 bits.
+// W8A16, FP8_DYNAMIC ... as compressed-tensors names them, and ours: FP8A16, W8A8_STATIC, 3 and 2
+// bits.
 std::span<const Preset> presets();
 const Scheme* preset_named(std::string_view name);  // null = no such preset
 
@@ -39,8 +42,15 @@ const Scheme* preset_named(std::string_view name);  // null = no such preset
 std::string scheme_name(const Scheme& scheme);
 // The codec with its group, and scales stored as `scale`.
 Format format_of(const Scheme& scheme, DType scale);
+// The same for a matrix of `cols` columns: where a last block of columns is short, groups are of
+// the largest size that divides both kinds.
+Format format_of(const Scheme& scheme, DType scale, int64_t cols);
+// How many of a matrix's `rows` share their scales: 1, block_rows, or all.
+int64_t rows_of_scale(const Scheme& scheme, int64_t rows);
+// Whether inputs have a scale that calibration measures.
+bool has_input_scale(const Scheme& scheme);
 
-// What is wrong with a combination ("expected ..., found ..."), or "" if Sinter has it.
+// What is wrong with a combination ("expected ..., found ..."), or "" if Sinter writes it.
 std::string scheme_problem(const Scheme& scheme);
 
 }  // namespace sinter

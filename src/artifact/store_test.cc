@@ -29,20 +29,26 @@ class Store : public testing::Test {
 TEST_F(Store, WhatIsStoredIsLoaded) {
   for (const Preset& preset : presets()) {
     for (const DType scale : {DType::bf16, DType::f16, DType::f32}) {
-      for (const int64_t rows : {1, 13, 32, 33}) {
+      for (const int64_t rows : {1, 13, 32, 33, 200}) {
         SCOPED_TRACE(fmt::format("{} {} rows", preset.name, rows));
-        const int64_t cols = preset.scheme.group == 0 ? 37 : 2 * preset.scheme.group;
-        const Format f = format_of(preset.scheme, scale);
+        const Scheme& scheme = preset.scheme;
+        const int64_t cols = scheme.group == 0 ? 37 : 2 * scheme.group;
+        const Format f = format_of(scheme, scale, cols);
         const int64_t row_bytes = f.codec->row_bytes(f, cols),
                       param_bytes = f.codec->param_bytes(f, cols);
         std::vector<uint8_t> codes(static_cast<size_t>(rows * row_bytes));
         std::vector<uint8_t> params(static_cast<size_t>(rows * param_bytes));
         std::vector<float> w(static_cast<size_t>(cols));
+        const auto n_groups = static_cast<size_t>(cols / scale_columns(f, cols));
         for (int64_t r = 0; r < rows; ++r) {
           for (size_t i = 0; i < w.size(); ++i) {
             w[i] = static_cast<float>(random_uniform(1, static_cast<uint64_t>(r), i) - 0.4);
           }
-          f.codec->fit_row(f, w, {}, params.data() + r * param_bytes);
+          const auto block = static_cast<float>(r / rows_of_scale(scheme, rows));
+          const std::vector<float> peaks(n_groups, 0.6f + 0.1f * block);
+          Fit fit{.matrix_peak = 0.7f};
+          if (scheme.per_tensor || scheme.block_rows > 0) fit.group_peaks = peaks;
+          f.codec->fit_row(f, w, fit, params.data() + r * param_bytes);
           f.codec->pack_row(f, w, params.data() + r * param_bytes, codes.data() + r * row_bytes);
         }
         const Weight weight{.format = f,
@@ -50,13 +56,14 @@ TEST_F(Store, WhatIsStoredIsLoaded) {
                             .cols = cols,
                             .codes = codes.data(),
                             .params = params.data()};
-        const auto stored = store_quantized("m", weight, layout_of(preset.scheme));
+        const QuantisedModule module = {
+            .name = "m", .scheme = scheme, .input_scale = has_input_scale(scheme) ? 0.125f : 0};
+        const auto stored = store_quantized(module, weight);
         std::vector<TensorToWrite> tensors;
         for (const OwnedTensor& t : stored) tensors.push_back(t.to_write());
         const std::string path = dir_ / "model.safetensors";
         write_safetensors(path, tensors);
-        const Json config = {
-            {"quantization_config", quantization_config({{"m", preset.scheme}}, {"lm_head"})}};
+        const Json config = {{"quantization_config", quantization_config({module}, {"lm_head"})}};
         const Dialect dialect = read_dialect(parse_json(to_line(config), "written"), dir_);
         EXPECT_EQ(dialect.group_of("lm_head"), nullptr);
         ASSERT_NE(dialect.group_of("m"), nullptr);
@@ -64,11 +71,131 @@ TEST_F(Store, WhatIsStoredIsLoaded) {
         const LoadedWeight loaded =
             load_quantized(*file, "test", "m", *dialect.group_of("m"), rows, cols);
         ASSERT_EQ(loaded.weight.format, f);
+        EXPECT_EQ(dialect.group_of("m")->scheme, scheme);
+        if (has_input_scale(scheme)) {
+          EXPECT_EQ(load_input_scale(*file, "test", "m", *dialect.group_of("m")), 0.125f);
+        }
         EXPECT_TRUE(std::equal(codes.begin(), codes.end(), loaded.weight.codes));
         EXPECT_TRUE(std::equal(params.begin(), params.end(), loaded.weight.params));
       }
     }
   }
+}
+
+// Where the last block of columns is short, one stored scale stands for several groups.
+TEST_F(Store, BlocksNeedNotDivideTheMatrix) {
+  const Scheme& scheme = *preset_named("FP8_BLOCK");
+  for (const int64_t cols : {100, 130, 192, 256}) {
+    SCOPED_TRACE(cols);
+    const int64_t rows = 150;
+    const Format f = format_of(scheme, DType::bf16, cols);
+    ASSERT_EQ(cols % f.group, 0);
+    const int64_t param_bytes = f.codec->param_bytes(f, cols);
+    std::vector<uint8_t> codes(static_cast<size_t>(rows * cols));
+    std::vector<uint8_t> params(static_cast<size_t>(rows * param_bytes));
+    for (int64_t r = 0; r < rows; ++r) {
+      std::vector<float> peaks(static_cast<size_t>(cols / f.group));
+      for (size_t g = 0; g < peaks.size(); ++g) {
+        const int64_t block = static_cast<int64_t>(g) * f.group / scheme.group;
+        peaks[g] = 0.5f + static_cast<float>(r / 128 + 2 * block);
+      }
+      const std::vector<float> w(static_cast<size_t>(cols), 0.01f * static_cast<float>(r));
+      f.codec->fit_row(f, w, {.group_peaks = peaks}, params.data() + r * param_bytes);
+      f.codec->pack_row(f, w, params.data() + r * param_bytes, codes.data() + r * cols);
+    }
+    const Weight weight{
+        .format = f, .rows = rows, .cols = cols, .codes = codes.data(), .params = params.data()};
+    const auto stored = store_quantized({"m", scheme}, weight);
+    ASSERT_EQ(stored[1].name, "m.weight_scale");
+    EXPECT_EQ(stored[1].shape, (std::vector<int64_t>{2, (cols + 127) / 128}));
+    std::vector<TensorToWrite> tensors;
+    for (const OwnedTensor& t : stored) tensors.push_back(t.to_write());
+    const std::string path = dir_ / "model.safetensors";
+    write_safetensors(path, tensors);
+    const Json config = {{"quantization_config", quantization_config({{"m", scheme}}, {})}};
+    const Dialect dialect = read_dialect(config, dir_);
+    const auto file = Checkpoint::open_file(path);
+    const LoadedWeight loaded =
+        load_quantized(*file, "test", "m", *dialect.group_of("m"), rows, cols);
+    ASSERT_EQ(loaded.weight.format, f);
+    EXPECT_TRUE(std::equal(params.begin(), params.end(), loaded.weight.params));
+    EXPECT_TRUE(std::equal(codes.begin(), codes.end(), loaded.weight.codes));
+  }
+}
+
+TEST_F(Store, ScalesThatRowsShareMustBeShared) {
+  const Scheme& scheme = *preset_named("FP8");
+  const Format f = format_of(scheme, DType::f32);
+  const std::vector<float> scales = {1, 2};
+  const std::vector<uint8_t> codes(8);
+  const Weight weight{.format = f,
+                      .rows = 2,
+                      .cols = 4,
+                      .codes = codes.data(),
+                      .params = reinterpret_cast<const uint8_t*>(scales.data())};
+  EXPECT_DEATH(store_quantized({.name = "m", .scheme = scheme, .input_scale = 1}, weight), "");
+}
+
+TEST_F(Store, KeysAndValues) {
+  const auto stored = store_kv_scales("model.layers.3.self_attn", 0.5f, 0.25f);
+  ASSERT_EQ(stored.size(), 2u);
+  EXPECT_EQ(stored[0].name, "model.layers.3.self_attn.k_scale");
+  EXPECT_EQ(stored[1].name, "model.layers.3.self_attn.v_scale");
+  EXPECT_EQ(stored[1].shape, std::vector<int64_t>{1});
+  const Json config = quantization_config({{"m", *preset_named("FP8_DYNAMIC")}}, {}, Number::e4m3);
+  EXPECT_EQ(
+      to_line(config["kv_cache_scheme"]),
+      R"({"num_bits":8,"type":"float","symmetric":true,"strategy":"tensor","dynamic":false})");
+  EXPECT_EQ(quantization_config({{"m", *preset_named("W8A16")}}, {},
+                                Number::integer)["kv_cache_scheme"]["type"],
+            "int");
+}
+
+// The words of formats.md 4.10.
+TEST_F(Store, ConfigsOfFloats) {
+  const auto group = [](const char* preset) {
+    return to_line(
+        quantization_config({{"m", *preset_named(preset)}}, {})["config_groups"]["group_0"]);
+  };
+  EXPECT_EQ(group("FP8"),
+            R"({"targets":["Linear"],"weights":{"num_bits":8,"type":"float","symmetric":true,)"
+            R"("strategy":"tensor","group_size":null,"dynamic":false},"input_activations":)"
+            R"({"num_bits":8,"type":"float","symmetric":true,"strategy":"tensor",)"
+            R"("dynamic":false},"output_activations":null})");
+  EXPECT_EQ(group("FP8_BLOCK"),
+            R"({"targets":["Linear"],"weights":{"num_bits":8,"type":"float","symmetric":true,)"
+            R"("strategy":"block","group_size":null,"dynamic":false,"block_structure":[128,128]},)"
+            R"("input_activations":{"num_bits":8,"type":"float","symmetric":true,)"
+            R"("strategy":"group","dynamic":true,"group_size":128},"output_activations":null})");
+  EXPECT_EQ(group("NVFP4A16"),
+            R"({"targets":["Linear"],"weights":{"num_bits":4,"type":"float","symmetric":true,)"
+            R"("strategy":"tensor_group","group_size":16,"dynamic":false},)"
+            R"("input_activations":null,"output_activations":null})");
+  EXPECT_EQ(group("MXFP4A16"),
+            R"({"targets":["Linear"],"weights":{"num_bits":4,"type":"float","symmetric":true,)"
+            R"("strategy":"group","group_size":32,"dynamic":false,"scale_dtype":"torch.uint8"},)"
+            R"("input_activations":null,"output_activations":null})");
+  EXPECT_EQ(quantization_config({{"m", *preset_named("NVFP4A16")}}, {})["format"],
+            "nvfp4-pack-quantized");
+}
+
+TEST_F(Store, DialectsOfIntegersRefuseTheRest) {
+  const auto problem = [](const char* dialect, const char* preset, std::optional<Number> kv = {}) {
+    const StorePlan plan = {
+        .modules = {{.name = "a.q_proj", .scheme = *preset_named(preset), .rows = 8, .cols = 128}},
+        .dense = {},
+        .kv = kv};
+    return stored_dialect(dialect).problem(plan);
+  };
+  for (const char* dialect : {"awq", "gptq"}) {
+    EXPECT_EQ(problem(dialect, "W4A16"), "");
+    for (const char* preset : {"FP8_DYNAMIC", "W8A8", "MXFP4A16", "W8A8_STATIC"}) {
+      EXPECT_NE(problem(dialect, preset), "") << preset;
+    }
+    EXPECT_NE(problem(dialect, "W4A16", Number::e4m3), "");
+  }
+  EXPECT_EQ(problem("compressed-tensors", "FP8_DYNAMIC", Number::e4m3), "");
+  EXPECT_THROW(stored_dialect("exl2"), Error);
 }
 
 TEST_F(Store, ConfigOfOneScheme) {

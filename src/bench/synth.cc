@@ -83,6 +83,7 @@ std::optional<Scheme> integer_scheme(const Format& format, ActivationMode activa
                       .group = format.group,
                       .activation = activation};
   if (!scheme_problem(scheme).empty() || format_of(scheme, format.scale) != format) return {};
+  if (has_input_scale(scheme)) return {};  // no inputs were seen
   return scheme;
 }
 
@@ -114,7 +115,7 @@ DType dtype_of(const Codec& codec) {
 // The tensors of one module as a directory stores them.
 std::vector<OwnedTensor> stored(const SynthTensor& t, const SynthBytes& bytes) {
   if (t.rows > 0 && !t.format.codec->is_plain) {
-    return store_quantized(t.name, as_weight(t, bytes), layout_of(scheme_of(t)));
+    return store_quantized({t.name, scheme_of(t)}, as_weight(t, bytes));
   }
   OwnedTensor tensor{t.rows == 0 ? t.name : t.name + ".weight", dtype_of(*t.format.codec), {}, {}};
   if (t.rows > 0) tensor.shape.push_back(t.rows);

@@ -28,7 +28,7 @@ ShardRecord make_shard(const Artifact& base, const PlannedShard& shard,
                               .relative_error = m.relative_error,
                               .max_error = m.max_error,
                               .sha256 = m.sha256});
-    for (OwnedTensor& o : store_quantized(t.module, m.weight, layout_of(t.scheme))) {
+    for (OwnedTensor& o : store_quantized({t.module, t.scheme}, m.weight)) {
       owned.push_back(std::move(o));
     }
     base.checkpoint().forget(*t.source);
