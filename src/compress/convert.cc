@@ -168,7 +168,8 @@ ShardRecord make_shard(const Artifact& base, const Shard& shard, const StoredDia
                               .relative_error = 0,
                               .max_error = 0,
                               .sha256 = digest_of(loaded.weight)});
-    for (OwnedTensor& t : target.store({m.name, m.group->scheme}, loaded.weight)) owned.push_back(std::move(t));
+    for (OwnedTensor& t : target.store({m.name, m.group->scheme}, loaded.weight))
+      owned.push_back(std::move(t));
   }
   for (const OwnedTensor& t : owned) tensors.push_back(t.to_write());
   const std::string path = directory + "/" + shard.file;
