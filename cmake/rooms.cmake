@@ -30,6 +30,9 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set_source_files_properties(
     src/backend/cpu/amx/kernels.cc PROPERTIES SKIP_PRECOMPILE_HEADERS ON
     COMPILE_OPTIONS "-mamx-tile;-mamx-int8;-mavx512vnni;${avx512_options}")
+  set_source_files_properties(
+    src/backend/cpu/amx/products.cc PROPERTIES SKIP_PRECOMPILE_HEADERS ON
+    COMPILE_OPTIONS "-mamx-tile;-mamx-bf16;-mavx512bf16;${avx512_options}")
   # -O3 unrolls the plain path's loops over 16 lanes within unrolled loops: minutes of compiling.
   set_source_files_properties(src/backend/cpu/ref/kernels.cc src/backend/cpu/ref/products.cc
                               PROPERTIES SKIP_PRECOMPILE_HEADERS ON
@@ -44,7 +47,7 @@ endif()
 sinter_room(kv PUBLIC sinter_backend)
 sinter_room(model PUBLIC sinter_kv sinter_artifact)
 sinter_room(engine PUBLIC sinter_model sinter_text)
-sinter_room(compress PUBLIC sinter_artifact yaml-cpp)
+sinter_room(compress PUBLIC sinter_artifact sinter_text yaml-cpp PkgConfig::PCRE2)
 sinter_room(gate PUBLIC sinter_engine sinter_artifact yaml-cpp PkgConfig::PUGIXML
             PkgConfig::PCRE2)
 sinter_room(bench PUBLIC sinter_gate)

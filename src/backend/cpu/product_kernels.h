@@ -38,6 +38,7 @@ extern const ProductKernels kRefProducts;
 #ifdef SINTER_X86
 extern const ProductKernels kAvx2Products;
 extern const ProductKernels kAvx512Products;
+extern const ProductKernels kAmxProducts;
 #endif
 
 }  // namespace sinter::cpu

@@ -1,5 +1,6 @@
-// AMX (tiles of int8) on top of AVX-512 VNNI: many inputs meet a panel in matrix instructions. The
-// sums are exact integers, so the answers are those of avx512vnni, bit for bit.
+// AMX (tiles of int8 and of bfloat16) on top of AVX-512 VNNI: many inputs meet a panel in matrix
+// instructions. Sums of int8 are exact integers, so the answers are those of avx512vnni, bit for
+// bit.
 #include "backend/cpu/kernels.h"
 
 #include <immintrin.h>
@@ -21,7 +22,8 @@ namespace {
 
 bool supported() {
   if (!has_avx512() || !__builtin_cpu_supports("avx512vnni") ||
-      !__builtin_cpu_supports("amx-tile") || !__builtin_cpu_supports("amx-int8")) {
+      !__builtin_cpu_supports("avx512bf16") || !__builtin_cpu_supports("amx-tile") ||
+      !__builtin_cpu_supports("amx-int8") || !__builtin_cpu_supports("amx-bf16")) {
     return false;
   }
   constexpr long kRequestPermission = 0x1023, kTileData = 18;  // Linux: arch_prctl(2)
@@ -30,6 +32,6 @@ bool supported() {
 
 }  // namespace
 
-const Kernels kAmxKernels = table("amx", supported, &kAvx512Peaks, &kAvx512Products);
+const Kernels kAmxKernels = table("amx", supported, &kAvx512Peaks, &kAmxProducts);
 
 }  // namespace sinter::cpu
