@@ -267,6 +267,23 @@ class DirectoryArtifact : public Artifact {
 
 }  // namespace
 
+std::string tokenizer_digest(const Artifact& artifact) {
+  const auto text = artifact.text_file("tokenizer.json");
+  return text ? sha256_hex(*text) : "";
+}
+
+std::string template_digest(const Artifact& artifact) {
+  if (const auto text = artifact.text_file("chat_template.jinja")) return sha256_hex(*text);
+  const auto text = artifact.text_file("tokenizer_config.json");
+  if (!text) return "";
+  const Json config = parse_json(*text, artifact.directory() + "/tokenizer_config.json");
+  if (!config.is_object() || !config.contains("chat_template")) return "";
+  const Json& words = config["chat_template"];
+  return words.is_null()
+             ? ""
+             : sha256_hex(words.is_string() ? words.get<std::string>() : to_line(words));
+}
+
 std::shared_ptr<const Artifact> Artifact::open(const std::string& path,
                                                const ArtifactOptions& options) {
   if (is_gguf(path)) return open_gguf(path);

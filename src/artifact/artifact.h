@@ -58,4 +58,9 @@ class Artifact {
   virtual std::string scheme() const = 0;
 };
 
+// SHA-256 of tokenizer.json, and of the chat template (chat_template.jinja, or the words of
+// tokenizer_config.json); "" without one.
+std::string tokenizer_digest(const Artifact& artifact);
+std::string template_digest(const Artifact& artifact);
+
 }  // namespace sinter

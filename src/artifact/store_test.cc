@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "artifact/manifest.h"
+#include "artifact/mutation.h"
 #include "artifact/quantized.h"
 #include "artifact/scratch_directory.h"
 #include "base/error.h"
@@ -226,19 +227,73 @@ TEST_F(Store, ManifestRoundTrips) {
   m.digest = "d";
   m.base_digest = "b";
   m.base_scheme = "bf16";
+  m.tokenizer_digest = "t";
+  m.template_digest = "c";
   m.recipe = "steps:\n  - rtn: {}\n# \"quoted\"\n";
   m.recipe_digest = "r";
   m.build = "sinter";
-  m.tensors.push_back({"m", "i4_group:64", 3, 128, 0.1, 1e-3, "s"});
+  m.corpus = {.name = "corpus", .digest = "k", .tokens = 65536, .sequences = 128};
+  m.tensors.push_back({"m", "i4_group:64", 3, 128, 0.1, 1e-3, "s", "gptq", 0.05, 0.01});
+  m.tensors.push_back({"n", "bf16", 1, 128, 0, 0, "s", ""});
+  m.notes.push_back({"m", "rounded to nearest", "the Gram matrix has no inverse"});
+  m.verified = "unverified";
+  m.quick_check = {{"kl", 0.01}};
   write_manifest(dir_, m);
   const Manifest back = read_manifest(dir_);
   EXPECT_EQ(back.recipe, m.recipe);
   EXPECT_EQ(back.base_digest, "b");
-  ASSERT_EQ(back.tensors.size(), 1u);
+  EXPECT_EQ(back.tokenizer_digest, "t");
+  EXPECT_EQ(back.template_digest, "c");
+  EXPECT_EQ(back.corpus.digest, "k");
+  EXPECT_EQ(back.corpus.sequences, 128);
+  EXPECT_EQ(back.verified, "unverified");
+  EXPECT_EQ(back.quick_check, m.quick_check);
+  ASSERT_EQ(back.notes.size(), 1u);
+  EXPECT_EQ(back.notes[0].why, "the Gram matrix has no inverse");
+  ASSERT_EQ(back.tensors.size(), 2u);
   EXPECT_EQ(back.tensors[0].relative_error, 0.1);
   EXPECT_EQ(back.tensors[0].cols, 128);
+  EXPECT_EQ(back.tensors[0].method, "gptq");
+  EXPECT_EQ(back.tensors[0].output_error, 0.05);
+  EXPECT_EQ(back.tensors[0].damp, 0.01);
+  EXPECT_LT(back.tensors[1].output_error, 0);  // unknown
+}
+
+TEST_F(Store, ManifestsOfBeforeAreRead) {
+  write_file_atomically(dir_ / "manifest.json",
+                        R"({"schema":1,"digest":"d","base":{"digest":"b","scheme":"bf16"},)"
+                        R"("recipe":{"sha256":"r","text":"x"},"build":"sinter","tensors":)"
+                        R"([{"name":"m","format":"i8_row","rows":1,"cols":2,"error":)"
+                        R"({"relative":0.5,"max":1},"sha256":"s"}]})");
+  const Manifest m = read_manifest(dir_);
+  EXPECT_EQ(m.tensors[0].method, "");
+  EXPECT_LT(m.tensors[0].output_error, 0);
+  EXPECT_EQ(m.corpus.digest, "");
+  EXPECT_EQ(m.verified, "");
+  EXPECT_TRUE(m.quick_check.is_null());
   write_file_atomically(dir_ / "manifest.json", R"({"schema":2})");
   EXPECT_THROW(read_manifest(dir_), Error);
+}
+
+TEST_F(Store, ManifestSurvivesMutation) {
+  Manifest m;
+  m.corpus = {.name = "corpus", .digest = "k", .tokens = 1, .sequences = 1};
+  m.tensors.push_back({"m", "i4_group:64", 3, 128, 0.1, 1e-3, "s", "gptq", 0.05, 0.01});
+  m.notes.push_back({"m", "a", "b"});
+  m.quick_check = {{"kl", 0.01}};
+  write_manifest(dir_, m);
+  const std::string valid = read_file(dir_ / "manifest.json");
+  int refused = 0;
+  for (uint64_t seed = 0; seed < 1500; ++seed) {
+    write_file_atomically(dir_ / "manifest.json", mutated(valid, seed));
+    try {
+      read_manifest(dir_);
+    } catch (const Error&) {
+      ++refused;
+    }
+  }
+  EXPECT_GT(refused, 500);
+  EXPECT_LT(refused, 1500);
 }
 
 }  // namespace
