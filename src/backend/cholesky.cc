@@ -100,7 +100,9 @@ class Inverter {
 bool upper_inverse_factor(ThreadPool& threads, MatMut h) {
   SINTER_CHECK(h.rows == h.cols);
   if (h.rows == 0) return true;
-  if (!Inverter(threads, *cpu::kernels_named("").products).run(h)) return false;
+  const cpu::ProductKernels& fastest = *cpu::kernels_named("").products;
+  const cpu::ProductKernels& kernels = fastest.whole != nullptr ? *fastest.whole : fastest;
+  if (!Inverter(threads, kernels).run(h)) return false;
   mirror_lower(threads, h);
   bool finite = true;
   for (int64_t i = 0; i < h.rows; ++i) {

@@ -21,8 +21,6 @@ using cpu::Strip;
 
 // Sums are stored into C once a block: part of the order of a sum.
 constexpr int64_t kBlockK = 768;
-// Of that, what a strip that streams keeps in L1 at a time. A multiple of every k_step.
-constexpr int64_t kLevelK = 256;
 // Rows of the block that stays in L2: with kBlockK, 1.1 MiB.
 constexpr int64_t kResident = 384;
 // Rows of the other factor that are packed at a time: with kBlockK, 12 MiB.
@@ -82,7 +80,7 @@ class Product {
 
     const int64_t moving_bytes = up(chunk * moving.width * k_bytes, kLine);
     still_bytes_ = up(block_ * still.width * k_bytes, kLine);
-    const int64_t task_bytes = still_bytes_ + up(block_ * tile_bytes(), kLine);
+    const int64_t task_bytes = still_bytes_ + up(tile_bytes(), kLine);
     thread_local HugeBuffer scratch;
     if (scratch.bytes() < moving_bytes + n_threads * task_bytes) {
       scratch = {};
@@ -134,32 +132,39 @@ class Product {
     if (!wanted(end - 1, first)) return;
     for (int64_t i = begin; i < end; ++i) still.pack(factors_[resident_], begin, i - begin, k, n_k);
     float* sums = reinterpret_cast<float*>(still.at + still_bytes_);
+    const int64_t padded_k = up(n_k, kernels_.k_step), n_steps = padded_k / kernels_.k_step;
+    // The next strip that moves comes to L2 while all that stay are multiplied with this one.
+    const int64_t next_bytes = up(moving_.strip_bytes / ((end - begin) * n_steps), kLine);
+    kernels_.enter();
     for (int64_t j = 0; j < n; ++j) {
       if (!wanted(end - 1, first + j)) break;
-      for (int64_t level = 0; level < n_k; level += kLevelK) {
-        const int64_t n_level = up(std::min(kLevelK, n_k - level), kernels_.k_step);
-        const bool last = level + kLevelK >= n_k;
-        for (int64_t i = 0; i < end - begin; ++i) {
-          const int64_t at[2] = {resident_ == 0 ? begin + i : first + j,
-                                 resident_ == 0 ? first + j : begin + i};
-          if (!wanted(at[0], at[1])) continue;
-          const Packed* sides[2] = {resident_ == 0 ? &still : &moving_,
-                                    resident_ == 0 ? &moving_ : &still};
-          const int64_t in[2] = {resident_ == 0 ? i : j, resident_ == 0 ? j : i};
-          const int64_t row = at[0] * kernels_.rows, col = at[1] * kernels_.cols;
-          const int64_t n_rows = std::min(kernels_.rows, c_.rows - row);
-          const int64_t n_cols = std::min(kernels_.cols, c_.cols - col);
-          float* c = c_.at + row * c_.stride + col;
-          float* tile = sums + i * kernels_.rows * kernels_.cols;
-          kernels_.multiply(
-              sides[0]->at + in[0] * sides[0]->strip_bytes + 4 * level * kernels_.rows,
-              sides[0]->wide[static_cast<size_t>(in[0])] != 0,
-              sides[1]->at + in[1] * sides[1]->strip_bytes + 4 * level * kernels_.cols,
-              sides[1]->wide[static_cast<size_t>(in[1])] != 0, n_level, level == 0, tile);
-          if (last) kernels_.store(tile, n_rows, n_cols, into, c, c_.stride);
+      const uint8_t* moving = moving_.at + j * moving_.strip_bytes;
+      for (int64_t i = 0; i < end - begin; ++i) {
+        const int64_t row_strip = resident_ == 0 ? begin + i : first + j;
+        const int64_t col_strip = resident_ == 0 ? first + j : begin + i;
+        if (!wanted(row_strip, col_strip)) continue;
+        const int64_t row = row_strip * kernels_.rows, col = col_strip * kernels_.cols;
+        const int64_t n_rows = std::min(kernels_.rows, c_.rows - row);
+        const int64_t n_cols = std::min(kernels_.cols, c_.cols - col);
+        float* c = c_.at + row * c_.stride + col;
+        cpu::PackedStrips strips = {.a = still.at + i * still.strip_bytes,
+                                    .b = moving,
+                                    .a_wide = still.wide[static_cast<size_t>(i)] != 0,
+                                    .b_wide = moving_.wide[static_cast<size_t>(j)] != 0,
+                                    .k = padded_k,
+                                    .next = moving + moving_.strip_bytes + i * next_bytes * n_steps,
+                                    .next_bytes = j + 1 < n ? next_bytes : 0,
+                                    .c = c,
+                                    .c_stride = c_.stride};
+        if (resident_ == 1) {
+          std::swap(strips.a, strips.b);
+          std::swap(strips.a_wide, strips.b_wide);
         }
+        kernels_.multiply(strips, sums);
+        kernels_.store(sums, n_rows, n_cols, into, c, c_.stride);
       }
     }
+    kernels_.leave();
   }
 
   const ProductKernels& kernels_;

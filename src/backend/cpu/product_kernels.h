@@ -18,6 +18,20 @@ struct Strip {
   int64_t k;
 };
 
+// What is multiplied.
+struct PackedStrips {
+  const uint8_t* a;
+  const uint8_t* b;
+  bool a_wide, b_wide;  // what pack_a and pack_b said
+  int64_t k;            // a multiple of k_step
+  // To be fetched meanwhile, as far as a kernel does: the strip that comes next, so many bytes of
+  // it (a multiple of 64) with every k_step, and the rows of C where the sums will go.
+  const uint8_t* next;
+  int64_t next_bytes;
+  const float* c;
+  int64_t c_stride;
+};
+
 struct ProductKernels {
   int64_t rows, cols;  // of a tile of C
   int64_t k_step;      // packed strips are padded with zeros to a multiple of it
@@ -25,13 +39,16 @@ struct ProductKernels {
   // k_step; narrow strips are padded with zeros. False if no value needs more than bfloat16.
   bool (*pack_a)(const Strip& from, uint8_t* to);
   bool (*pack_b)(const Strip& from, uint8_t* to);
-  // sums = A B, or += A B unless `first`; sums: [rows, cols], aligned to 64 bytes. k: a multiple of
-  // k_step. a_wide, b_wide: what pack_a and pack_b said.
-  void (*multiply)(const uint8_t* a, bool a_wide, const uint8_t* b, bool b_wide, int64_t k,
-                   bool first, float* sums);
+  // Around a thread's calls of multiply.
+  void (*enter)();
+  void (*leave)();
+  // sums = A B; sums: [rows, cols], aligned to 64 bytes.
+  void (*multiply)(const PackedStrips& strips, float* sums);
   // The first n_rows x n_cols of sums into C.
   void (*store)(const float* sums, int64_t n_rows, int64_t n_cols, Into into, float* c,
                 int64_t stride);
+  // The same in whole floats, where these split them; else null.
+  const ProductKernels* whole;
 };
 
 extern const ProductKernels kRefProducts;

@@ -35,19 +35,18 @@ bool pack_strip(const Strip& from, uint8_t* to) {
   return true;
 }
 
-void multiply_strips(const uint8_t* a_strip, bool, const uint8_t* b_strip, bool, int64_t k,
-                     bool first, float* sums) {
-  const float* a = reinterpret_cast<const float*>(a_strip);
-  const float* b = reinterpret_cast<const float*>(b_strip);
+void multiply_strips(const PackedStrips& strips, float* sums) {
+  const float* a = reinterpret_cast<const float*>(strips.a);
+  const float* b = reinterpret_cast<const float*>(strips.b);
   Lanes::Float sum[kProductRows][kProductPanels];
 #pragma GCC unroll 12
   for (int r = 0; r < kProductRows; ++r) {
 #pragma GCC unroll 2
     for (int p = 0; p < kProductPanels; ++p) {
-      sum[r][p] = first ? Lanes::zero() : Lanes::load(sums + r * kProductCols + 16 * p);
+      sum[r][p] = Lanes::zero();
     }
   }
-  for (int64_t i = 0; i < k; ++i, a += kProductRows, b += kProductCols) {
+  for (int64_t i = 0; i < strips.k; ++i, a += kProductRows, b += kProductCols) {
     Lanes::Float right[kProductPanels];
 #pragma GCC unroll 2
     for (int p = 0; p < kProductPanels; ++p) right[p] = Lanes::load(b + 16 * p);
@@ -72,12 +71,17 @@ void store_tile(const float* sums, int64_t n_rows, int64_t n_cols, Into into, fl
   store_sums(sums, kProductCols, n_rows, n_cols, into, c, stride);
 }
 
+void nothing() {}
+
 constexpr ProductKernels kFusedProducts = {.rows = kProductRows,
                                            .cols = kProductCols,
                                            .k_step = 1,
                                            .pack_a = pack_strip<kProductRows>,
                                            .pack_b = pack_strip<kProductCols>,
+                                           .enter = nothing,
+                                           .leave = nothing,
                                            .multiply = multiply_strips,
-                                           .store = store_tile};
+                                           .store = store_tile,
+                                           .whole = nullptr};
 
 #endif

@@ -158,8 +158,20 @@ struct alignas(64) TileShapes {  // the layout that LDTILECFG reads
 
 // Tiles 0..3: sums [row half][column half]; 4, 5: A; 6, 7: B.
 template <bool kWideA, bool kWideB>
-void add_steps(const uint8_t* a, const uint8_t* b, int64_t n) {
-  for (int64_t i = 0; i < n; ++i, a += 4 * kTileBytes, b += 4 * kTileBytes) {
+void add_steps(const PackedStrips& strips) {
+  const uint8_t *a = strips.a, *b = strips.b, *next = strips.next;
+  for (int64_t k = strips.k; k > 0; k -= kStepK, a += 4 * kTileBytes, b += 4 * kTileBytes) {
+    for (const uint8_t* end = next + strips.next_bytes; next != end; next += 64) {
+      _mm_prefetch(next, _MM_HINT_T1);
+    }
+    const int64_t row = kWidth - k / kStepK * 2;  // the last 16 steps have two rows each
+    if (row >= 0) {
+      const float* c = strips.c + row * strips.c_stride;
+      _mm_prefetch(c, _MM_HINT_T0);
+      _mm_prefetch(c + 16, _MM_HINT_T0);
+      _mm_prefetch(c + strips.c_stride, _MM_HINT_T0);
+      _mm_prefetch(c + strips.c_stride + 16, _MM_HINT_T0);
+    }
     _tile_loadd(4, a, 64);
     _tile_loadd(5, a + kTileBytes, 64);
     if constexpr (kWideB) {
@@ -187,32 +199,27 @@ void add_steps(const uint8_t* a, const uint8_t* b, int64_t n) {
   }
 }
 
-void multiply_tiles(const uint8_t* a, bool a_wide, const uint8_t* b, bool b_wide, int64_t k,
-                    bool is_first, float* sums) {
+// Tiles stay as they are between the two, and cost the system space when it switches threads.
+void enter() {
   static const TileShapes kShapes;
   asm volatile("ldtilecfg %0" : : "m"(kShapes));
-  if (is_first) {
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
+}
+void leave() { _tile_release(); }
+
+void multiply_tiles(const PackedStrips& strips, float* sums) {
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+  if (strips.a_wide) {
+    strips.b_wide ? add_steps<true, true>(strips) : add_steps<true, false>(strips);
   } else {
-    _tile_loadd(0, sums, 128);
-    _tile_loadd(1, sums + 16, 128);
-    _tile_loadd(2, sums + 16 * kWidth, 128);
-    _tile_loadd(3, sums + 16 * kWidth + 16, 128);
-  }
-  const int64_t n = k / kStepK;
-  if (a_wide) {
-    b_wide ? add_steps<true, true>(a, b, n) : add_steps<true, false>(a, b, n);
-  } else {
-    b_wide ? add_steps<false, true>(a, b, n) : add_steps<false, false>(a, b, n);
+    strips.b_wide ? add_steps<false, true>(strips) : add_steps<false, false>(strips);
   }
   _tile_stored(0, sums, 128);
   _tile_stored(1, sums + 16, 128);
   _tile_stored(2, sums + 16 * kWidth, 128);
   _tile_stored(3, sums + 16 * kWidth + 16, 128);
-  _tile_release();
 }
 
 void store_tile(const float* sums, int64_t n_rows, int64_t n_cols, Into into, float* c,
@@ -227,7 +234,10 @@ const ProductKernels kAmxProducts = {.rows = kWidth,
                                      .k_step = kStepK,
                                      .pack_a = pack_strip<false>,
                                      .pack_b = pack_strip<true>,
+                                     .enter = enter,
+                                     .leave = leave,
                                      .multiply = multiply_tiles,
-                                     .store = store_tile};
+                                     .store = store_tile,
+                                     .whole = &kAvx512Products};
 
 }  // namespace sinter::cpu
