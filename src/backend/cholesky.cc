@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "backend/cpu/instruction_sets.h"
 #include "backend/cpu/kernels.h"
@@ -74,19 +75,36 @@ class Inverter {
     if (!run(h22)) return false;
     HugeBuffer memory(n2 * n1 * 4);
     const MatMut s21 = {reinterpret_cast<float*>(memory.at()), n2, n1, n1};
-    product({h22, true}, h21, s21);
+    by_chunks(n2, [&](int64_t from, int64_t count) {  // T22^T is zero before the diagonal
+      product({part(h22, from, from, n2 - from, count), true}, part(h21, from, 0, n2 - from, n1),
+              part(s21, from, 0, count, n1));
+    });
     cpu::multiply(threads_, kernels_, {s21, true}, {s21, false}, h11, Into::subtract, true);
     if (!run(h11)) return false;
-    product({s21, false}, h11, h21);
-    product({h22, false}, h21, s21);
-    for (int64_t i = 0; i < n2; ++i) {
-      for (int64_t j = 0; j < n1; ++j) h21.at[i * h.stride + j] = -s21.at[i * n1 + j];
-    }
+    by_chunks(n1, [&](int64_t from, int64_t count) {  // T11's columns are zero before it
+      product({part(s21, 0, from, n2, n1 - from), false}, part(h11, from, from, n1 - from, count),
+              part(h21, 0, from, n2, count));
+    });
+    by_chunks(n2, [&](int64_t from, int64_t count) {  // T22's rows are zero beyond it
+      product({part(h22, from, 0, count, from + count), false}, part(h21, 0, 0, from + count, n1),
+              part(s21, from, 0, count, n1));
+    });
+    threads_.run(n2, kBlock, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        std::ranges::transform(MatView(s21).row(i), h21.row(i).begin(), std::negate<>());
+      }
+    });
     for (int64_t i = 0; i < n1; ++i) std::fill_n(h.at + i * h.stride + n1, n2, 0.0f);
     return true;
   }
 
  private:
+  // A triangle in pieces, so that most of its zeros are not multiplied.
+  template <typename Body>
+  static void by_chunks(int64_t size, const Body& body) {
+    const int64_t chunk = std::max<int64_t>(256, (size / 6 + kBlock - 1) / kBlock * kBlock);
+    for (int64_t from = 0; from < size; from += chunk) body(from, std::min(chunk, size - from));
+  }
   void product(const cpu::Operand& a, MatView b, MatMut c) {
     cpu::multiply(threads_, kernels_, a, {b, false}, c, Into::set, false);
   }

@@ -31,7 +31,7 @@ Square hessian(int64_t k, double damp) {
     const double shared = 2 * random_uniform(1, 0, static_cast<uint64_t>(t)) - 1;
     for (int64_t j = 0; j < k; ++j) {
       const double own = 2 * random_uniform(1, 1, static_cast<uint64_t>(t * k + j)) - 1;
-      x[static_cast<size_t>(t * k + j)] =
+      x[static_cast<size_t>(j * n + t)] =
           (shared + own) * (j % 17 == 3 ? 20 : 1.0 / double(1 + j % 5));
     }
   }
@@ -41,7 +41,7 @@ Square hessian(int64_t k, double damp) {
     for (int64_t j = 0; j <= i; ++j) {
       double sum = 0;
       for (int64_t t = 0; t < n; ++t) {
-        sum += x[static_cast<size_t>(t * k + i)] * x[static_cast<size_t>(t * k + j)];
+        sum += x[static_cast<size_t>(i * n + t)] * x[static_cast<size_t>(j * n + t)];
       }
       h.at(i, j) = h.at(j, i) = static_cast<float>(sum / double(n));
     }
@@ -53,7 +53,7 @@ Square hessian(int64_t k, double damp) {
 
 // U upper with a positive diagonal and U H U^T = I say that H^-1 = U^T U, and only one U does.
 TEST(UpperInverseFactor, IsTheDefinition) {
-  for (const int64_t k : {1, 2, 5, 63, 64, 65, 130, 257}) {
+  for (const int64_t k : {1, 2, 5, 63, 64, 65, 130, 620}) {
     Square h = hessian(k, 0.01), u = h;
     u.view.at = u.floats.data();
     for (int64_t i = 0; i < k; ++i) {
