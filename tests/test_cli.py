@@ -8,7 +8,7 @@ import pytest
 from conftest import ROOT
 
 PEBBLE = "models/pebble"
-COMMANDS = ["inspect", "run", "compress", "convert", "gate", "judge", "perplexity", "tokenize",
+COMMANDS = ["inspect", "run", "compress", "convert", "diff", "gate", "judge", "perplexity", "tokenize",
             "detokenize", "template", "activations", "doctor", "bench", "synth"]
 
 

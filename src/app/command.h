@@ -45,6 +45,7 @@ extern const Command kConvertCommand;
 extern const Command kGateCommand;
 extern const Command kJudgeCommand;
 extern const Command kActivationsCommand;
+extern const Command kDiffCommand;
 extern const Command kDoctorCommand;
 extern const Command kBenchCommand;
 extern const Command kSynthCommand;

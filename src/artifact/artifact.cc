@@ -267,6 +267,8 @@ class DirectoryArtifact : public Artifact {
 
 }  // namespace
 
+std::span<const char* const> answer_files() { return kAnswerFiles; }
+
 std::string tokenizer_digest(const Artifact& artifact) {
   const auto text = artifact.text_file("tokenizer.json");
   return text ? sha256_hex(*text) : "";

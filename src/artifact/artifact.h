@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -57,6 +58,9 @@ class Artifact {
   // One line for people: "bf16", "compressed-tensors W4A16 (i4_group:64)".
   virtual std::string scheme() const = 0;
 };
+
+// Files beside the weights that decide how a prompt is read and an answer ended, config.json first.
+std::span<const char* const> answer_files();
 
 // SHA-256 of tokenizer.json, and of the chat template (chat_template.jinja, or the words of
 // tokenizer_config.json); "" without one.
