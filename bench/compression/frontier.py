@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""The table of bits against damage, and the frontier as a chart.
+"""The tables of bits against damage, and the frontier as a chart.
 
     frontier.py RESULTS.json ... --svg OUT.svg [--title TEXT] > TABLE.md
 
 RESULTS.json is what measure.py writes: a list of {"name", "bits_per_weight", "kl": {"mean", "p99"},
 "perplexity", "top1_agreement"} and, where there are any, "flips": {behaviour: [lost, won, items]} and "peer". A
 name is METHOD-DETAILS: rows of one METHOD (and one maker) are one series. The frontier is what no other result
-beats at as few bits. The chart is SVG and needs nothing; the table goes to standard output, with ** on the
+beats at as few bits. The chart is SVG and needs nothing; the tables go to standard output, with ** on the
 frontier.
 """
 
@@ -117,21 +117,31 @@ def mark(who, colour, x, y, label):
             f'stroke="{colour}" stroke-width="2.5">{label}</rect>')
 
 
-def table(rows):
-    behaviours = list(dict.fromkeys(b for r in rows for b in r.get("flips", {})))
-    head = ["checkpoint", "by", "bits per weight", "mean KL", "p99 KL", "perplexity", "top-1 agreement"]
-    head += [f"{b.replace('_', ' ')} lost / won" for b in behaviours]
+def lines(head, rows, cells):
     best = {id(r) for r in frontier(rows)}
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    out = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for r in sorted(rows, key=lambda r: (-r["bits_per_weight"], r["kl"]["mean"])):
         name = f"**{r['name']}**" if id(r) in best else r["name"]
-        cells = [name, maker(r), f"{r['bits_per_weight']:.3f}", f"{r['kl']['mean']:.5f}", f"{r['kl']['p99']:.4f}",
-                 f"{r['perplexity']:.4f}", f"{100 * r['top1_agreement']:.2f} %"]
-        for b in behaviours:
-            lost, won, _ = r.get("flips", {}).get(b, (None, None, None))
-            cells.append("-" if lost is None else f"{lost} / {won}")
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        out.append("| " + " | ".join([name, maker(r), *cells(r)]) + " |")
+    return "\n".join(out)
+
+
+def lost_and_won(row, behaviour):
+    lost, won, _ = row.get("flips", {}).get(behaviour, (None, None, None))
+    return "-" if lost is None else f"{lost} / {won}"
+
+
+def tables(rows):
+    items = {b: n for r in rows for b, (_, _, n) in r.get("flips", {}).items()}
+    head = ["checkpoint", "by", "bits per weight", "mean KL", "p99 KL", "perplexity", "top-1 agreement"]
+    yield lines(head + [f"lost / won of {items['all']}"] * ("all" in items), rows, lambda r: [
+        f"{r['bits_per_weight']:.3f}", f"{r['kl']['mean']:.5f}", f"{r['kl']['p99']:.4f}", f"{r['perplexity']:.4f}",
+        f"{100 * r['top1_agreement']:.2f} %", *([lost_and_won(r, "all")] if items else [])])
+    behaviours = [b for b in items if b != "all"]
+    if behaviours:
+        title = lambda b: f"{b.split('/')[-1].replace('_', ' ')} ({items[b]})"
+        yield lines(["lost / won", "by", *map(title, behaviours)], [r for r in rows if "flips" in r],
+                    lambda r: [lost_and_won(r, b) for b in behaviours])
 
 
 def main():
@@ -144,7 +154,7 @@ def main():
     if o.svg:
         o.svg.write_text(chart(rows, o.title))
     dense = dict.fromkeys(f"{r['dense_perplexity']:.4f}" for r in rows)
-    print(table(rows))
+    print("\n\n".join(tables(rows)))
     print(f"\nThe dense model's perplexity on the same tokens: {', '.join(dense)}.")
 
 
