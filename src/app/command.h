@@ -42,6 +42,7 @@ extern const Command kTemplateCommand;
 extern const Command kPerplexityCommand;
 extern const Command kCompressCommand;
 extern const Command kConvertCommand;
+extern const Command kCorpusCommand;
 extern const Command kGateCommand;
 extern const Command kJudgeCommand;
 extern const Command kActivationsCommand;

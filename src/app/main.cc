@@ -21,7 +21,7 @@ constexpr const Command* kCommands[] = {
     &kInspectCommand,  &kRunCommand,        &kCompressCommand, &kConvertCommand,
     &kDiffCommand,     &kGateCommand,       &kJudgeCommand,    &kPerplexityCommand,
     &kTokenizeCommand, &kDetokenizeCommand, &kTemplateCommand, &kActivationsCommand,
-    &kDoctorCommand,   &kBenchCommand,      &kSynthCommand,
+    &kDoctorCommand,   &kBenchCommand,      &kSynthCommand,    &kCorpusCommand,
 };
 
 std::atomic<bool> g_interrupted = false;
@@ -30,6 +30,7 @@ static_assert(std::atomic<bool>::is_always_lock_free);  // so a signal handler m
 // Every flag --some-flag can also be set by SINTER_SOME_FLAG, but those that need another flag: a
 // variable that is meant for one command must not break the others.
 void name_environment(CLI::App& app) {
+  for (CLI::App* nested : app.get_subcommands({})) name_environment(*nested);
   for (CLI::Option* option : app.get_options()) {
     if (option->get_lnames().empty() || !option->get_needs().empty()) continue;
     const std::string& name = option->get_lnames().front();
@@ -82,7 +83,6 @@ int run(int argc, char** argv) {
   for (const Command* command : kCommands) {
     CLI::App* sub = app.add_subcommand(command->name, command->summary);
     sub->callback([&chosen, action = command->setup(*sub)] { chosen = action; });
-    name_environment(*sub);
   }
   name_environment(app);
   try {
