@@ -38,3 +38,8 @@ foreach(source ${interop_programs})
   target_link_libraries(${name} PRIVATE sinter_compress sinter_text)
   target_precompile_headers(${name} REUSE_FROM prebuilt)
 endforeach()
+
+# Measurements, built by name: ninja matmul_bench.
+add_executable(matmul_bench EXCLUDE_FROM_ALL bench/matmul_bench.cc)
+target_link_libraries(matmul_bench PRIVATE sinter_backend)
+target_precompile_headers(matmul_bench REUSE_FROM prebuilt)

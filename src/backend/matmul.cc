@@ -20,11 +20,11 @@ using cpu::ProductKernels;
 using cpu::Strip;
 
 // Sums are stored into C once a block: part of the order of a sum.
-constexpr int64_t kBlockK = 768;
-// Rows of the block that stays in L2: with kBlockK, 1.1 MiB.
-constexpr int64_t kResident = 384;
+constexpr int64_t kBlockK = 1024;
+// Rows of the block that stays in L2: with kBlockK, 1 MiB.
+constexpr int64_t kResident = 256;
 // Rows of the other factor that are packed at a time: with kBlockK, 12 MiB.
-constexpr int64_t kStreaming = 4096;
+constexpr int64_t kStreaming = 3072;
 constexpr int64_t kLine = 64;  // bytes
 
 int64_t up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }

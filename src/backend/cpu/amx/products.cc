@@ -95,6 +95,8 @@ __m512i pack_tile(const float* at, int64_t stride, int64_t n_i, int64_t n_k, uin
 #pragma GCC unroll 16
     for (int i = 0; i < 16; ++i) {
       const bool there = i < n_i;
+      _mm_prefetch(at + i * stride + 4 * kStepK, _MM_HINT_T0);
+      _mm_prefetch(at + i * stride + 4 * kStepK + 16, _MM_HINT_T0);
       const __m512 a = _mm512_maskz_loadu_ps(there ? mask[0] : __mmask16{0}, at + i * stride);
       const __m512 b = _mm512_maskz_loadu_ps(there ? mask[1] : __mmask16{0}, at + i * stride + 16);
       const Split e = split(_mm512_permutex2var_ps(a, even, b));
@@ -107,6 +109,7 @@ __m512i pack_tile(const float* at, int64_t stride, int64_t n_i, int64_t n_k, uin
 #pragma GCC unroll 16
     for (int i = 0; i < 16; ++i) {
       const auto row = [&](int64_t k) {
+        _mm_prefetch(at + (k + 2 * kStepK) * stride, _MM_HINT_T0);
         return split(_mm512_maskz_loadu_ps(k < n_k ? mask : __mmask16{0}, at + k * stride));
       };
       const Split e = row(2 * i), o = row(2 * i + 1);
