@@ -40,6 +40,11 @@ def test_transformers_loads_what_compress_writes():
     run("compressed_tensors_test.py", BUILD)
 
 
+def test_transformers_loads_every_scheme_that_can_be_stored():
+    need("torch", "transformers", "compressed_tensors", "accelerate")
+    run("store_test.py", BUILD)
+
+
 def test_the_tools_of_the_dialects_read_what_convert_writes():
     need("torch", "compressed_tensors")
     out = run("convert_test.py", BUILD / "sinter")
