@@ -25,6 +25,8 @@ RECIPES = {
     "W4A16": "scheme: W4A16, group_size: 32",
     "W4A16 channel": "num_bits: 4, group_size: -1",
     "W4A16_ASYM": "scheme: W4A16_ASYM, group_size: 32, observer: mse",
+    "FP8A16 tensor": "scheme: FP8A16, strategy: tensor, observer: mse",
+    "FP8A16 block": "scheme: FP8A16, strategy: block",
     "mixed": "scheme: W4A16, group_size: 32, overrides: [{match: '*.down_proj', scheme: W8A8}]",
 }
 

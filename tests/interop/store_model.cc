@@ -65,7 +65,7 @@ Rounded round(const Weight& dense, const Scheme& scheme, DType scale) {
 void write(const std::string& model, const std::string& scheme_name, const std::string& to,
            const std::string& out, const std::string& unpacked, bool kv) {
   const Scheme* preset = preset_named(scheme_name);
-  if (preset == nullptr) fail(Fault::bad_input, "x", "no scheme {}", scheme_name);
+  if (preset == nullptr) fail(Fault::bad_input, "synth-format", "no scheme {}", scheme_name);
   Scheme scheme = *preset;
   if (scheme.number == Number::integer && scheme.group > 0) scheme.group = 32;  // of little models
   const StoredDialect& dialect = stored_dialect(to);
@@ -99,7 +99,7 @@ void write(const std::string& model, const std::string& scheme_name, const std::
     }
   }
   if (const std::string problem = dialect.problem(plan); !problem.empty()) {
-    fail(Fault::unsupported, "x", "{}", problem);
+    fail(Fault::unsupported, "convert-unsupported", "{}", problem);
   }
   for (const OwnedTensor& o : owned) tensors.push_back(o.to_write());
   std::filesystem::create_directories(out);
