@@ -9,7 +9,7 @@ from conftest import ROOT
 
 PEBBLE = "models/pebble"
 COMMANDS = ["inspect", "run", "compress", "convert", "diff", "gate", "judge", "perplexity", "tokenize",
-            "detokenize", "template", "activations", "doctor", "bench", "synth"]
+            "detokenize", "template", "activations", "doctor", "bench", "synth", "corpus"]
 
 
 def test_help_lists_and_explains_every_command(sinter):

@@ -94,7 +94,8 @@ constexpr BuiltIn kBuiltIn[] = {
      nullptr, nullptr},
     {"secret", "", R"((?i)\bbearer\s{1,3}((?=[a-z._~+/-]*[0-9])[a-z0-9._~+/-]{16,}=*))", nullptr,
      nullptr},
-    {"secret", "://", R"(://[^\s/:@"'<>]{0,64}:([^\s/@"'<>]{3,128})@)", nullptr, nullptr},
+    {"secret", "://", R"(://[^\s/:@"'<>]{0,64}:(?!\[SECRET\])([^\s/@"'<>]{3,128})@)", nullptr,
+     nullptr},
     {"secret", "",
      R"((?i)(?:pass(?:word|wd|phrase|code)|pwd|(?:api|secret|access|private|signing|encryption)[_ -]?key|secret|)"
      R"((?:auth|access|refresh|api|bearer|session|security)[_ -]?token)(?:[_-]\w{0,16}|\d{0,2})\\*["']?)"
@@ -102,7 +103,7 @@ constexpr BuiltIn kBuiltIn[] = {
      R"((?|\\*["'`]([^"'`\\\r\n]{4,200})(?=\\*["'`])|([^\s"'`,;(){}\[\]<>\\|&]{4,200})))",
      nullptr, is_assigned_secret},
     {"email", "@",
-     R"((?:(?<=\\[nrtbf])|(?<![\p{L}\p{N}._%+-]))[\p{L}\p{N}][\p{L}\p{N}._%+-]{0,63}@(?:[\p{L}\p{N}-]{1,63}\.)+\p{L}{2,24}(?![\p{L}\p{N}(]))",
+     R"((?:(?<=\\[nrtbf])|(?<![\p{L}\p{N}._%+-])(?!(?<=\\)[nrtbf]))[\p{L}\p{N}][\p{L}\p{N}._%+-]{0,63}@(?:[\p{L}\p{N}-]{1,63}\.)+\p{L}{2,24}(?![\p{L}\p{N}(]))",
      nullptr, nullptr},
     {"iban", "", nullptr, find_iban, nullptr},
     {"card", "", nullptr, find_card, nullptr},
@@ -114,11 +115,11 @@ constexpr BuiltIn kBuiltIn[] = {
      nullptr, is_phone_part},
     {"phone", "",
      SINTER_FRESH
-     R"((?:1[ .-])?(?:\([2-9]\d\d\) ?\d{3}[ .-]|[2-9]\d\d([.-])\d{3}\g{1}|[2-9]\d\d \d{3}[ -])\d{4}(?![\w-]))",
+     R"((?<!\d[ -])(?:1[ .-])?(?:\([2-9]\d\d\) ?\d{3}[ .-]|[2-9]\d\d-\d{3}-|[2-9]\d\d\.\d{3}\.|[2-9]\d\d \d{3}[ -])\d{4}(?![\w-]))",
      nullptr, is_phone_part},
     {"phone", "0",
      SINTER_FRESH
-     R"((?=(?:\D{0,2}\d){9,12}(?!\w))\(?0\d{1,4}\)?[ /-]\d{2,8}(?:[ -]\d{2,6}){0,3}(?![\w-]))",
+     R"((?<!\d[ -])(?=(?:\D{0,2}\d){9,12}(?!\w))\(?0\d{1,4}\)?[ /-]\d{2,8}(?:[ -]\d{2,6}){0,3}(?![\w-]))",
      nullptr, is_phone_part},
     {"phone", "",
      R"((?i)\b(?:phone|tel|telephone|mobile|cell|fax|whatsapp|call)(?: ?(?:no|nr|number))?(?: (?:me|us))?(?: (?:at|on|is))?\.?[ ]{0,2}[:=#]?[ ]{0,2}(\(?\d[\d ()./-]{5,18}\d)(?!\w))",

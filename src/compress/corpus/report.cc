@@ -169,8 +169,9 @@ void add_notes(CorpusReport& r) {
         "NO SUITE WAS CHECKED for overlap: build with --suite for every suite that "
         "will judge what is calibrated on this.");
   } else {
-    r.notes.push_back(fmt::format("{} samples that hold items of {} suites were refused.",
-                                  m.at("leaks").size(), m.at("suites_checked").size()));
+    r.notes.push_back(
+        fmt::format("Suites checked for overlap: {}; samples refused because they hold items: {}.",
+                    m.at("suites_checked").size(), m.at("leaks").size()));
   }
   std::vector<std::string> unlicensed;
   int64_t bad = 0, passed_over = static_cast<int64_t>(m.at("passed_over").size());

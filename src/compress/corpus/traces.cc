@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <set>
 
 #include "base/error.h"
 #include "text/utf8.h"
@@ -344,9 +343,12 @@ std::vector<CorpusSample> read_object(const Json& o, const std::string& where,
 
 FoundTraces find_traces(const std::vector<std::string>& paths) {
   FoundTraces found;
-  std::set<fs::path> files;
+  // Each file once, under the name that it was given by, not where a link leads or a disk lies: ids
+  // have it in them. Of two names the first in order.
+  std::map<fs::path, fs::path> files;
   const auto add = [&](const fs::path& path) {
-    files.insert(fs::weakly_canonical(path));
+    fs::path& given = files.try_emplace(fs::weakly_canonical(path), path).first->second;
+    given = std::min(given, path);
     if (files.size() > kMaxFiles) {
       fail(Fault::bad_input, "corpus-trace-file", "expected at most {} trace files, found more",
            kMaxFiles);
@@ -365,12 +367,13 @@ FoundTraces find_traces(const std::vector<std::string>& paths) {
       }
       add(path);
     } else if (fs::is_directory(status)) {
-      const size_t before = files.size();
+      bool any = false;
       for (auto it = fs::recursive_directory_iterator(path, error);
            !error && it != fs::recursive_directory_iterator(); it.increment(error)) {
         if (!it->is_regular_file(error)) continue;
         if (is_lines(it->path()) || is_text(it->path())) {
           add(it->path());
+          any = true;
         } else {
           found.passed_over.push_back(
               fs::relative(it->path(), path, error).lexically_normal().generic_string());
@@ -379,7 +382,7 @@ FoundTraces find_traces(const std::vector<std::string>& paths) {
       if (error) {
         fail(Fault::io, "file-io", "{}: cannot read the directory: {}", path, error.message());
       }
-      if (files.size() == before) {
+      if (!any) {
         fail(Fault::bad_input, "corpus-trace-file",
              "{}: expected a directory with .jsonl, .ndjson, .txt or .md files, found none", path);
       }
@@ -389,7 +392,8 @@ FoundTraces find_traces(const std::vector<std::string>& paths) {
     }
   }
   // Names as short as they can be and still be different.
-  std::vector<fs::path> list(files.begin(), files.end());
+  std::vector<fs::path> list;
+  for (const auto& [file, given] : files) list.push_back(given);
   std::vector<size_t> n_parts(list.size(), 1);
   for (bool clash = true; clash;) {
     clash = false;
