@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Every case of the peer for one model, one process each: OUT/CASE/ and OUT/CASE.json.
 
-    peer_cases.py MODEL OUT --calibration IDS.jsonl --python VENV/bin/python [CASE ...]
+    peer_cases.py MODEL OUT --calibration IDS.jsonl [--cases gptq-4-sym ...]
 
 A case that has its JSON already is left alone, so a run that was stopped goes on. Three bits are saved as a
 dense copy: transformers and vLLM have no kernel for them, and what is compared is the weights.
@@ -43,16 +43,14 @@ def main():
     p.add_argument("--group", default="128")
     p.add_argument("--dtype", default="auto")
     p.add_argument("--threads", default="2")
-    p.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; default: all")
+    p.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES), metavar="CASE",
+                   help=f"of {', '.join(CASES)}; default: all")
     o = p.parse_args()
-    unknown = set(o.cases) - set(CASES)
-    if unknown:
-        p.error(f"no such case: {', '.join(sorted(unknown))}")
     o.out.mkdir(parents=True, exist_ok=True)
     # Threads that wait in a loop cost more than they give on matrices this small.
     env = os.environ | {"OMP_WAIT_POLICY": "passive"}
     failed = 0
-    for name in o.cases or CASES:
+    for name in o.cases:
         done, folder = o.out / f"{name}.json", o.out / name
         if done.exists():
             continue
