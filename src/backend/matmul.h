@@ -3,10 +3,10 @@
 // instruction set (that of cpu/instruction_sets.h: SINTER_ISA is honoured). So the same call gives
 // the same bits on any number of threads.
 //
-// Precision: float32 with fused multiply-adds; under AMX each float is a sum of two bfloat16, of
-// whose four products the least is left out: |error| <= 2^-16 sum |a| |b|, typically 2^-18 sqrt(sum
-// a^2 b^2), which is that of a plain float32 sum of some thousand terms. Infinities and NaNs act as
-// in float32; subnormals may count as zero.
+// Precision: float32 with fused multiply-adds. Under AMX each float is a sum of two bfloat16, of
+// whose four products the least is left out: at most 3 * 2^-16 sum |a b| off, of random signs
+// 2^-18 sqrt(sum (a b)^2) whatever k is, a digit more than a float32 sum. Infinities and NaNs act
+// as in float32; subnormals may count as zero.
 #pragma once
 
 #include "backend/into.h"
@@ -16,7 +16,7 @@
 namespace sinter {
 
 // None of these may have C overlap a factor. Throw Error(exhausted, "memory-exhausted"): a call has
-// up to 16 MiB, and 2 MiB a thread, which its thread keeps for the next one.
+// up to 13 MiB, and 1 MiB a thread, which its thread keeps for the next one.
 
 // C = A B^T, or C += or -= A B^T. a: [m, k], b: [n, k], c: [m, n].
 void matmul_nt(ThreadPool& threads, MatView a, MatView b, MatMut c, Into into = Into::set);

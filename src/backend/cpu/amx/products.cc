@@ -1,4 +1,4 @@
-// Float32 products in AMX's tiles of bfloat16. A float is split in two, x = high + low within 2^-17
+// Float32 products in AMX's tiles of bfloat16. A float is split in two, x = high + low within 2^-16
 // |x|, and A B = Ah Bh + Ah Bl + Al Bh, summed in float32.
 //
 // A packed strip is 32 rows of A, or columns of B. Each 32 of k are four tiles of 1 KiB: the high
