@@ -245,13 +245,13 @@ void diff_json(const Json& a, const Json& b, const std::string& at, std::vector<
   for (const auto& [key, value] : a.items()) {
     const auto other = b.find(key);
     if (other == b.end()) {
-      out.push_back({at + "/" + key, shown(value), ""});
+      out.push_back({fmt::format("{}/{}", at, key), shown(value), ""});
     } else {
-      diff_json(value, *other, at + "/" + key, out);
+      diff_json(value, *other, fmt::format("{}/{}", at, key), out);
     }
   }
   for (const auto& [key, value] : b.items()) {
-    if (!a.contains(key)) out.push_back({at + "/" + key, "", shown(value)});
+    if (!a.contains(key)) out.push_back({fmt::format("{}/{}", at, key), "", shown(value)});
   }
 }
 
