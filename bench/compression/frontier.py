@@ -134,7 +134,9 @@ def lost_and_won(row, behaviour):
 def tables(rows):
     items = {b: n for r in rows for b, (_, _, n) in r.get("flips", {}).items()}
     head = ["checkpoint", "by", "bits per weight", "mean KL", "p99 KL", "perplexity", "top-1 agreement"]
-    yield lines(head + [f"lost / won of {items['all']}"] * ("all" in items), rows, lambda r: [
+    if items:
+        head.append(f"lost / won of {items['all']}")
+    yield lines(head, rows, lambda r: [
         f"{r['bits_per_weight']:.3f}", f"{r['kl']['mean']:.5f}", f"{r['kl']['p99']:.4f}", f"{r['perplexity']:.4f}",
         f"{100 * r['top1_agreement']:.2f} %", *([lost_and_won(r, "all")] if items else [])])
     behaviours = [b for b in items if b != "all"]
