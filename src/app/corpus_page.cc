@@ -1,5 +1,7 @@
 #include "app/corpus_page.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "compress/corpus/coverage.h"

@@ -4,6 +4,7 @@
 #include "compress/corpus/build.h"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <numeric>
 #include <set>
@@ -515,7 +516,7 @@ Json Builder::manifest(const Selection& selection) const {
       const auto it = corpus[d].find(name);
       const CellCount kept = it == corpus[d].end() ? CellCount{} : it->second;
       const auto side = [](const CellCount& c) {
-        return Json{{"samples", c.samples}, {"tokens", static_cast<int64_t>(c.tokens + 0.5)}};
+        return Json{{"samples", c.samples}, {"tokens", std::llround(c.tokens)}};
       };
       cells.push_back({{"cell", name}, {"traces", side(count)}, {"corpus", side(kept)}});
     }

@@ -23,8 +23,8 @@ struct HashFamily {
   }
 };
 const HashFamily& hashes() {
-  static const HashFamily family;
-  return family;
+  static const HashFamily kFamily;
+  return kFamily;
 }
 
 }  // namespace

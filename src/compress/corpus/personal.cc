@@ -92,8 +92,9 @@ constexpr BuiltIn kBuiltIn[] = {
      R"([prs]k_(?:live|test)_[0-9A-Za-z]{10,}|hf_[A-Za-z0-9]{30,}|npm_[A-Za-z0-9]{36}|)"
      R"(SG\.[A-Za-z0-9_-]{16,32}\.[A-Za-z0-9_-]{16,64}))",
      nullptr, nullptr},
-    {"secret", "", R"((?i)\bbearer\s{1,3}((?=[a-z._~+/-]*[0-9])[a-z0-9._~+/-]{16,}=*))", nullptr,
-     nullptr},
+    {"secret", "",
+     R"((?i)\b(?:bearer\s{1,3}|token\\*["']?\s{0,3}[:=]\s{0,3}\\*["']?)((?=[a-z._~+/-]*[0-9])[a-z0-9._~+/-]{16,}=*))",
+     nullptr, nullptr},
     {"secret", "://", R"(://[^\s/:@"'<>]{0,64}:(?!\[SECRET\])([^\s/@"'<>]{3,128})@)", nullptr,
      nullptr},
     {"secret", "",
@@ -150,8 +151,10 @@ std::string quotes_of_key(std::string_view text, FoundPart part) {
   return std::string(text.substr(at, end - at));
 }
 
-// What JSON calls a secret: the key decides, however the value looks.
-bool is_secret_key(std::string_view key) {
+// What JSON calls a secret: the key decides, however the value looks, but for a mere "token", which
+// is also a word of language models.
+bool is_secret_member(std::string_view key, std::string_view value) {
+  if (is_no_secret(value)) return false;
   static constexpr std::string_view kParts[] = {
       "password",     "passwd",    "passphrase",   "passcode",   "apikey",
       "secret",       "accesskey", "privatekey",   "authtoken",  "accesstoken",
@@ -159,6 +162,9 @@ bool is_secret_key(std::string_view key) {
   std::string compact;
   for (const char c : lower(key)) {
     if (c != '_' && c != '-' && c != ' ') compact += c;
+  }
+  if (compact == "token" || compact == "authorization") {
+    return value.size() >= 16 && has_digit(value) && value.find(' ') == std::string_view::npos;
   }
   return compact == "pwd" ||
          std::any_of(std::begin(kParts), std::end(kParts), [&](std::string_view part) {
@@ -307,7 +313,7 @@ std::string Redactor::redact_plain(std::string text, KindCounts& counts) const {
         const std::string quotes =
             kind.find == find_card || kind.name == "phone" ? quotes_of_key(text, *part) : "";
         out.append(text, copied, part->begin - copied);
-        out += quotes + placeholder + quotes;
+        out.append(quotes).append(placeholder).append(quotes);
         copied = part->end;
         ++counts[kind.name];
       }
@@ -324,7 +330,7 @@ std::string Redactor::redact_plain(std::string text, KindCounts& counts) const {
 std::string Redactor::redact_document(std::string_view json, KindCounts& counts) const {
   std::string out, key;
   const auto value_of = [&](const std::string& value, bool number) {
-    if (is_secret_key(key) && !is_no_secret(value)) {
+    if (is_secret_member(key, value)) {
       ++counts["secret"];
       return std::string("[SECRET]");
     }
@@ -370,7 +376,7 @@ void Redactor::redact(Json& value, KindCounts& counts) const { redact_value(valu
 
 void Redactor::redact_value(Json& value, std::string_view key, KindCounts& counts) const {
   const auto secret = [&](const std::string& text) {
-    if (!is_secret_key(key) || is_no_secret(text)) return false;
+    if (!is_secret_member(key, text)) return false;
     ++counts["secret"];
     value = "[SECRET]";
     return true;

@@ -65,6 +65,9 @@ TEST(Personal, EveryPlantedSecretIsReplacedByItsKind) {
       {"secret", "api_key: 'abcd-efgh-1234'", "api_key: '[SECRET]'"},
       {"secret", "my password is hunter2, ok", "my password is [SECRET], ok"},
       {"secret", "Authorization: Bearer abcdef0123456789ABCDEF", "Authorization: Bearer [SECRET]"},
+      {"secret", "token: 'abc123def456ghi789'", "token: '[SECRET]'"},
+      {"secret", "aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+       "aws_secret_access_key = [SECRET]"},
       {"secret", "postgres://app:s3cr3t@db/x", "postgres://app:[SECRET]@db/x"},
       {"secret", "client_secret => \"q8Y~abc\"", "client_secret => \"[SECRET]\""},
   };
@@ -82,32 +85,33 @@ TEST(Personal, EveryPlantedSecretIsReplacedByItsKind) {
 
 TEST(Personal, NearMissesStay) {
   const char* const kept[] = {
-      "4111 1111 1111 1112",                  // the Luhn sum is wrong
-      "at 1699999999999 ms",                  // a clock
-      "0.4111111111111111",                   // a fraction
-      "4111111111111111abcdef",               // of a longer name
-      "DE89 3704 0044 0532 0130 01",          // the remainder is not 1
-      "DE00370400440532013000",               // likewise
-      "version 1.2.3.4 of it",                // no machine
-      "300.1.2.3",                            // no octet
-      "1.2.3.4.5",                            // a section
-      "127.0.0.1 and ::1 and 255.255.255.0",  // everybody's
-      "12:34:56",                             // a time
-      "std::vector<int> a::b",                // a program
-      "48+24=72 and 2023-10-12 10:20:30",     // sums, a date
-      "0101 0110 0111",                       // bits
-      "@property and user@host",              // no domain
-      "A@B.T",                                // a product of matrices
-      "sk-learn-is-a-nice-library-for-it",    // no digit, no capital
-      "password: see the manual",             // words
-      "def login(user, password=None):",      // a program
-      "connect(password=password, key=key)",  // likewise
-      "api_key = os.environ[\"KEY\"]",        // likewise
-      "secret: ${VAULT_SECRET}",              // a reference
-      "-----BEGIN PUBLIC KEY-----",           // public
-      "eyJust.eyJunk",                        // short
-      "Bearer of bad news",                   // words
-      "https://example.com:443/path?q=1",     // no password
+      "4111 1111 1111 1112",                     // the Luhn sum is wrong
+      "at 1699999999999 ms",                     // a clock
+      "0.4111111111111111",                      // a fraction
+      "4111111111111111abcdef",                  // of a longer name
+      "DE89 3704 0044 0532 0130 01",             // the remainder is not 1
+      "DE00370400440532013000",                  // likewise
+      "version 1.2.3.4 of it",                   // no machine
+      "300.1.2.3",                               // no octet
+      "1.2.3.4.5",                               // a section
+      "127.0.0.1 and ::1 and 255.255.255.0",     // everybody's
+      "12:34:56",                                // a time
+      "std::vector<int> a::b",                   // a program
+      "48+24=72 and 2023-10-12 10:20:30",        // sums, a date
+      "0101 0110 0111",                          // bits
+      "@property and user@host",                 // no domain
+      "A@B.T",                                   // a product of matrices
+      "sk-learn-is-a-nice-library-for-it",       // no digit, no capital
+      "password: see the manual",                // words
+      "def login(user, password=None):",         // a program
+      "connect(password=password, key=key)",     // likewise
+      "api_key = os.environ[\"KEY\"]",           // likewise
+      "secret: ${VAULT_SECRET}",                 // a reference
+      "-----BEGIN PUBLIC KEY-----",              // public
+      "eyJust.eyJunk",                           // short
+      "max_tokens: 4096, token = next(tokens)",  // a program
+      "Bearer of bad news",                      // words
+      "https://example.com:443/path?q=1",        // no password
       "Natalia sold 48/2 = <<48/2=24>>24 clips in May. #### 72",
   };
   for (const char* text : kept) EXPECT_EQ(clean(text), text);

@@ -393,6 +393,7 @@ FoundTraces find_traces(const std::vector<std::string>& paths) {
   }
   // Names as short as they can be and still be different.
   std::vector<fs::path> list;
+  list.reserve(files.size());
   for (const auto& [file, given] : files) list.push_back(given);
   std::vector<size_t> n_parts(list.size(), 1);
   for (bool clash = true; clash;) {
