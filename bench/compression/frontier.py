@@ -86,7 +86,7 @@ def chart(rows, title):
     series = {}
     for r in rows:
         series.setdefault((method(r), maker(r)), []).append(r)
-    methods = list(dict.fromkeys(m for m, _ in series))
+    methods = sorted({m for m, _ in series})  # so that a method keeps its colour
     for (m, who), members in series.items():
         colour = COLOURS[methods.index(m) % len(COLOURS)]
         for r in members:
