@@ -47,7 +47,7 @@ endif()
 sinter_room(kv PUBLIC sinter_backend)
 sinter_room(model PUBLIC sinter_kv sinter_artifact)
 sinter_room(engine PUBLIC sinter_model sinter_text)
-sinter_room(compress PUBLIC sinter_artifact sinter_text yaml-cpp PkgConfig::PCRE2)
+sinter_room(compress PUBLIC sinter_model sinter_text yaml-cpp PkgConfig::PCRE2)
 sinter_room(gate PUBLIC sinter_engine sinter_artifact yaml-cpp PkgConfig::PUGIXML
             PkgConfig::PCRE2)
 sinter_room(bench PUBLIC sinter_gate)

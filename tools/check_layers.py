@@ -19,7 +19,7 @@ ROOMS = {
     "kv": "base tensor format backend",
     "model": "base tensor format artifact backend kv",
     "engine": "base tensor text kv model",
-    "compress": "base tensor format artifact text model",
+    "compress": "base tensor format artifact text backend kv model",
     "gate": "base tensor artifact text model engine",
     "bench": "base tensor text format artifact backend kv model gate",
     "app": "base tensor text format artifact backend kv model engine compress gate bench",

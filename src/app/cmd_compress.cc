@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "app/command.h"
+#include "app/loaded_model.h"
 #include "base/error.h"
 #include "compress/compress.h"
 
@@ -9,17 +10,31 @@ namespace sinter {
 namespace {
 
 struct Options {
-  std::string model, recipe, out;
+  std::string model, recipe, out, calibration;
+  CalibrationLimits limits{.max_tokens = 0, .sequence_tokens = 2048};
   bool no_resume = false;
   int threads = 0;
 };
 
+Calibration read_tokens(const Options& o) {
+  const auto artifact = Artifact::open(o.model);
+  const JsonFields config(artifact->config(), o.model + "/config.json");
+  const int32_t vocab = architecture_of(config).config(config).vocab;
+  const std::shared_ptr<const Chat> chat =
+      artifact->text_file("tokenizer.json") ? load_chat(o.model) : nullptr;
+  return read_calibration(o.calibration, chat.get(), vocab, o.limits);
+}
+
 int run(const Options& o) {
   install_interrupt();
   const Recipe recipe = read_recipe(o.recipe);
-  const CompressResult r =
-      compress(o.model, recipe, o.out,
-               {.threads = o.threads, .resume = !o.no_resume, .stop = &interrupted()});
+  std::optional<Calibration> calibration;
+  if (!o.calibration.empty() && recipe.needs_calibration()) calibration = read_tokens(o);
+  const CompressResult r = compress(o.model, recipe, o.out,
+                                    {.calibration = calibration ? &*calibration : nullptr,
+                                     .threads = o.threads,
+                                     .resume = !o.no_resume,
+                                     .stop = &interrupted()});
   const double ratio = static_cast<double>(r.bytes_before) / static_cast<double>(r.bytes_after);
   double worst = 0;
   std::string worst_name;
@@ -69,6 +84,17 @@ std::function<int()> setup(CLI::App& app) {
   app.add_option("-r,--recipe", o->recipe, "A YAML recipe; see recipes/ and docs/recipes.md.")
       ->required();
   app.add_option("-o,--out", o->out, "The directory to write.")->required();
+  app.add_option("-c,--calibration", o->calibration,
+                 "Tokens for recipes that look at what the model computes: a corpus directory, "
+                 "lines of JSON (messages, text or ids), or plain text.");
+  app.add_option("--calibration-tokens", o->limits.max_tokens,
+                 "Use whole sequences until there are so many tokens; 0 = all.")
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 40))
+      ->capture_default_str();
+  app.add_option("--sequence-tokens", o->limits.sequence_tokens,
+                 "Longer texts are split into sequences of at most so many tokens.")
+      ->check(CLI::Range(2, 1 << 20))
+      ->capture_default_str();
   app.add_flag("--no-resume", o->no_resume,
                "Refuse to continue what a killed run left in OUT. Default: continue it.");
   app.add_option("-t,--threads", o->threads, "Threads; 0 = one per core. Never changes a byte.")

@@ -21,7 +21,7 @@ struct ManifestTensor {
   double relative_error = 0;  // |stored - original| / |original|, Frobenius norms
   double max_error = 0;       // largest |stored - original| of one weight
   std::string sha256;         // of the codes, then the parameters, row by row
-  std::string method;         // that rounded it: "rtn", "gptq"; "" for copied tensors
+  std::string method = {};    // that rounded it: "rtn", "gptq"; "" for copied tensors
   // |stored x - original x| / |original x| over the calibration tokens' inputs x; negative:
   // unknown.
   double output_error = -1;
@@ -44,17 +44,17 @@ struct Manifest {
   std::string digest;       // Artifact::digest() of this directory
   std::string base_digest;  // the same of the checkpoint it was made from
   std::string base_scheme;
-  std::string tokenizer_digest;  // as tokenizer_digest() of artifact.h has it
-  std::string template_digest;
+  std::string tokenizer_digest = {};  // as tokenizer_digest() of artifact.h has it
+  std::string template_digest = {};
   std::string recipe;         // the file, verbatim
   std::string recipe_digest;  // its SHA-256
   std::string build;
   ManifestCorpus corpus = {};
   std::vector<ManifestTensor> tensors;
   std::vector<ManifestNote> notes = {};
-  Json proof = {};        // of a conversion: what was compared; null otherwise
-  std::string verified;   // "unverified" until a gate signs it; "" where nobody asked
-  Json quick_check = {};  // what a short comparison with the dense model found, or null
+  Json proof = {};            // of a conversion: what was compared; null otherwise
+  std::string verified = {};  // "unverified" until a gate signs it; "" where nobody asked
+  Json quick_check = {};      // what a short comparison with the dense model found, or null
 };
 
 Json to_json(const ManifestTensor& tensor);

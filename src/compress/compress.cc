@@ -1,6 +1,10 @@
 #include "compress/compress.h"
 
+#include <filesystem>
+
 #include "base/digest.h"
+#include "base/error.h"
+#include "compress/calibrated_layer.h"
 #include "compress/plan.h"
 #include "compress/round.h"
 #include "compress/shards.h"
@@ -8,27 +12,48 @@
 namespace sinter {
 namespace {
 
-// Rounds, writes and describes one shard. Its rounded tensors are all of memory that it needs.
+constexpr const char* kScratchName = "calibration.scratch";
+
+// What a matrix shares a scale with, where its format has one of the whole matrix.
+float fused_peak(const PlannedShard& shard, const PlannedTensor& tensor, ThreadPool& threads) {
+  if (!tensor.target.format.codec->has_matrix_scale) return 0;
+  float peak = 0;
+  for (const PlannedTensor* t : fused_with(shard, tensor)) {
+    const StoredTensor& s = *t->source;
+    if (t->target.step != nullptr) {
+      peak = std::max(peak, peak_of(s.shape[0], s.shape[1], rows_of(s), threads));
+    }
+  }
+  return peak;
+}
+
+// Rounds, writes and describes a shard by steps that need no inputs. Its rounded tensors are all of
+// memory that it needs.
 ShardRecord make_shard(const Artifact& base, const PlannedShard& shard,
                        const std::string& directory, ThreadPool& threads) {
   std::vector<OwnedTensor> owned;
   std::vector<TensorToWrite> tensors;
-  ShardRecord record{.file = shard.file, .sha256 = "", .tensors = {}};
+  ShardRecord record{
+      .file = shard.file, .sha256 = "", .tensors = {}, .notes = {}, .next_inputs = ""};
   for (const PlannedTensor& t : shard.tensors) {
-    if (t.step == nullptr) {
+    if (t.target.step == nullptr) {
       record.tensors.push_back(copied_tensor(*t.source, t.name));
       tensors.push_back({t.name, t.source->dtype, t.source->shape, t.source->bytes});
       continue;
     }
-    const RoundedMatrix m = round_matrix(*t.source, base.directory(), *t.step, t.format, threads);
+    const RoundedMatrix m =
+        round_stored(*t.source, t.target, fused_peak(shard, t, threads), threads);
     record.tensors.push_back({.name = t.module,
-                              .format = to_string(t.format),
-                              .rows = m.weight.rows,
-                              .cols = m.weight.cols,
+                              .format = to_string(t.target.format),
+                              .rows = m.rows,
+                              .cols = m.cols,
                               .relative_error = m.relative_error,
                               .max_error = m.max_error,
-                              .sha256 = m.sha256});
-    for (OwnedTensor& o : store_quantized({t.module, t.scheme}, m.weight)) {
+                              .sha256 = m.sha256(),
+                              .method = t.target.step->method()});
+    for (OwnedTensor& o : store_quantized(
+             {.name = t.module, .scheme = t.target.scheme, .rows = m.rows, .cols = m.cols},
+             m.weight())) {
       owned.push_back(std::move(o));
     }
     base.checkpoint().forget(*t.source);
@@ -41,10 +66,74 @@ ShardRecord make_shard(const Artifact& base, const PlannedShard& shard,
   return record;
 }
 
-double worst_error(const ShardRecord& record) {
-  double worst = 0;
-  for (const ManifestTensor& t : record.tensors) worst = std::max(worst, t.relative_error);
-  return worst;
+// Layers one after another, their inputs handed on by the walk.
+class CalibratedRun {
+ public:
+  CalibratedRun(const Artifact& base, const Recipe& recipe, const Calibration& calibration,
+                const std::string& directory, ThreadPool& threads)
+      : base_(base),
+        recipe_(recipe),
+        calibration_(calibration),
+        directory_(directory),
+        scratch_(directory + "/" + kScratchName),
+        threads_(threads) {}
+
+  ShardRecord make(const PlannedShard& shard, const ShardRecord* before) {
+    prepare(static_cast<int32_t>(shard.layer), before);
+    LayerCompressor::Result result = LayerCompressor(base_, recipe_, *walk_).run(shard);
+    std::vector<TensorToWrite> tensors;
+    tensors.reserve(result.tensors.size());
+    for (const OwnedTensor& t : result.tensors) tensors.push_back(t.to_write());
+    const std::string path = directory_ + "/" + shard.file;
+    write_safetensors(path, tensors);
+    for (const PlannedTensor& t : shard.tensors) base_.checkpoint().forget(*t.source);
+    result.record.file = shard.file;
+    result.record.sha256 = sha256_file(path);
+    next_ = static_cast<int32_t>(shard.layer) + 1;
+    return std::move(result.record);
+  }
+
+  void remove_scratch() const { std::filesystem::remove_all(scratch_); }
+
+ private:
+  // Sees to it that the walk stands before this layer.
+  void prepare(int32_t layer, const ShardRecord* before) {
+    if (walk_ == nullptr) {
+      walk_ = std::make_unique<LayerWalk>(base_, calibration_, scratch_, threads_);
+      if (layer == 0) {
+        walk_->start();
+      } else if (!walk_->resume(layer, before->next_inputs)) {
+        fail(
+            Fault::corrupt, "calibration-scratch",
+            "{}: what earlier layers handed on to layer {} is gone or damaged, so this compression "
+            "cannot be continued; remove the directory and begin again",
+            scratch_, layer);
+      }
+    } else {
+      SINTER_CHECK(layer == next_);
+    }
+    if (layer > 0) walk_->remove_inputs(layer - 1);
+  }
+
+  const Artifact& base_;
+  const Recipe& recipe_;
+  const Calibration& calibration_;
+  const std::string& directory_;
+  std::string scratch_;
+  ThreadPool& threads_;
+  std::unique_ptr<LayerWalk> walk_;
+  int32_t next_ = 0;
+};
+
+// The error that says most: of outputs where it is known, else of weights.
+std::string worst_error(const ShardRecord& record) {
+  double weights = 0, outputs = -1;
+  for (const ManifestTensor& t : record.tensors) {
+    weights = std::max(weights, t.relative_error);
+    outputs = std::max(outputs, t.output_error);
+  }
+  if (outputs >= 0) return fmt::format("worst relative error of outputs {:.4f}", outputs);
+  return fmt::format("worst relative error {:.4f}", weights);
 }
 
 }  // namespace
@@ -55,22 +144,50 @@ CompressResult compress(const std::string& model_dir, const Recipe& recipe,
   refuse_nested(model_dir, out_dir);
   const CompressPlan plan = plan_compression(*base, recipe);
   ThreadPool threads(options.threads);
-  ShardWork work{
-      .verb = "compress",
-      .recipe = recipe.text,
-      .recipe_digest = recipe.digest,
-      .files = {},
-      .make = [&](size_t i) { return make_shard(*base, plan.shards[i], out_dir, threads); },
-      .label =
-          [&](size_t i, const ShardRecord& record) {
-            return fmt::format("{}, worst relative error {:.4f}", plan.shards[i].label,
-                               worst_error(record));
-          },
-      .quantization_config = quantization_config(plan.rounded, plan.dense),
-      .prove = nullptr};
+  // Before the first layer, not at the last: no hour lost to a damaged checkpoint.
+  for (const PlannedShard& shard : plan.shards) {
+    for (const PlannedTensor& t : shard.tensors) {
+      if (t.target.step == nullptr) continue;
+      require_finite(*t.source, base->directory(), threads);
+      base->checkpoint().forget(*t.source);
+    }
+  }
+  std::unique_ptr<CalibratedRun> calibrated;
+  if (recipe.needs_calibration()) {
+    if (options.calibration == nullptr) {
+      fail(Fault::bad_input, "calibration-missing",
+           "recipe \"{}\" looks at what the model computes, so it needs tokens to run: name a "
+           "corpus or a file with --calibration (`sinter corpus build` makes one)",
+           recipe.name);
+    }
+    calibrated =
+        std::make_unique<CalibratedRun>(*base, recipe, *options.calibration, out_dir, threads);
+  }
+  ShardWork work;
+  work.verb = "compress";
+  work.recipe = recipe.text;
+  work.recipe_digest = recipe.digest;
+  work.make = [&](size_t i, const ShardRecord* before) {
+    const PlannedShard& shard = plan.shards[i];
+    return calibrated != nullptr && shard.layer >= 0 ? calibrated->make(shard, before)
+                                                     : make_shard(*base, shard, out_dir, threads);
+  };
+  work.label = [&](size_t i, const ShardRecord& record) {
+    return fmt::format("{}, {}", plan.shards[i].label, worst_error(record));
+  };
+  work.quantization_config = quantization_config(plan.rounded, plan.dense);
+  if (calibrated != nullptr) {
+    const Calibration& c = *options.calibration;
+    work.corpus = {.name = c.name,
+                   .digest = c.digest,
+                   .tokens = c.n_tokens,
+                   .sequences = static_cast<int64_t>(c.sequences.size())};
+  }
   work.files.reserve(plan.shards.size());
   for (const PlannedShard& shard : plan.shards) work.files.push_back(shard.file);
-  return write_shards(*base, out_dir, options, work);
+  CompressResult result = write_shards(*base, out_dir, options, work);
+  if (calibrated != nullptr) calibrated->remove_scratch();
+  return result;
 }
 
 }  // namespace sinter

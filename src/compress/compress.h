@@ -1,19 +1,23 @@
 // Compresses a checkpoint by a recipe: layer by layer, one output shard a layer, so that peak
 // memory is about one layer and a kill loses at most one. The result depends on the checkpoint, the
-// recipe and the build alone, never on threads or on how often it was interrupted.
+// recipe, the calibration tokens and the build alone, never on threads or on how often it was
+// interrupted.
 #pragma once
 
 #include <atomic>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "artifact/manifest.h"
+#include "compress/calibration.h"
 #include "compress/recipe.h"
 
 namespace sinter {
 
 struct CompressOptions {
-  int threads = 0;     // 0 = one per core
+  const Calibration* calibration = nullptr;  // ignored where the recipe needs none
+  int threads = 0;                           // 0 = one per core
   bool resume = true;  // continue what OUT holds, if it is the same compression
   const std::atomic<bool>* stop = nullptr;  // when true: finish the layer, then Fault::interrupted
 };
@@ -27,8 +31,9 @@ struct CompressResult {
   std::vector<std::string> not_copied;  // files left out by this run (copy_other_files)
 };
 
-// Throws what planning (plan.h), rounding (round.h) and the output directory (output.h) throw, and
-// Error(interrupted, "interrupted").
+// Throws what
+// planning (plan.h), rounding (round.h), the walk (layer_walk.h) and the output directory
+// (output.h) throw, Error(bad_input, "calibration-missing") and Error(interrupted, "interrupted").
 CompressResult compress(const std::string& model_dir, const Recipe& recipe,
                         const std::string& out_dir, const CompressOptions& options = {});
 

@@ -225,14 +225,16 @@ CompressResult convert_dialect(const std::string& model_dir, const StoredDialect
   const std::string recipe = fmt::format("convert:\n  to: {}\n", target.name);
   Sha256 recipe_digest;
   recipe_digest.add(std::as_bytes(std::span(recipe.data(), recipe.size())));
-  ShardWork work{.verb = "convert",
-                 .recipe = recipe,
-                 .recipe_digest = recipe_digest.hex(),
-                 .files = {},
-                 .make = [&](size_t i) { return make_shard(*base, c.shards[i], target, out_dir); },
-                 .label = [&](size_t i, const ShardRecord&) { return c.shards[i].file; },
-                 .quantization_config = target.config(c.plan),
-                 .prove = [&] { return prove(*base, c, out_dir); }};
+  ShardWork work;
+  work.verb = "convert";
+  work.recipe = recipe;
+  work.recipe_digest = recipe_digest.hex();
+  work.make = [&](size_t i, const ShardRecord*) {
+    return make_shard(*base, c.shards[i], target, out_dir);
+  };
+  work.label = [&](size_t i, const ShardRecord&) { return c.shards[i].file; };
+  work.quantization_config = target.config(c.plan);
+  work.prove = [&] { return prove(*base, c, out_dir); };
   work.files.reserve(c.shards.size());
   for (const Shard& shard : c.shards) work.files.push_back(shard.file);
   return write_shards(*base, out_dir, options, work);

@@ -43,26 +43,41 @@ void remove_temporaries(const std::string& path) {
 Json to_json(const ShardRecord& shard) {
   Json tensors = Json::array();
   for (const ManifestTensor& t : shard.tensors) tensors.push_back(to_json(t));
-  return {{"shard", shard.file}, {"sha256", shard.sha256}, {"tensors", tensors}};
+  Json notes = Json::array();
+  for (const ManifestNote& n : shard.notes) notes.push_back(to_json(n));
+  return {{"shard", shard.file},
+          {"sha256", shard.sha256},
+          {"tensors", tensors},
+          {"notes", notes},
+          {"next_inputs", shard.next_inputs}};
 }
 
 ShardRecord shard_record(const Json& json, const std::string& where) {
   const JsonFields fields(json, where);
-  ShardRecord shard{
-      .file = fields.string("shard"), .sha256 = fields.string("sha256"), .tensors = {}};
+  ShardRecord shard{.file = fields.string("shard"),
+                    .sha256 = fields.string("sha256"),
+                    .tensors = {},
+                    .notes = {},
+                    .next_inputs = fields.string("next_inputs")};
   for (const Json& t : fields.at("tensors")) shard.tensors.push_back(manifest_tensor(t, where));
+  for (const Json& n : fields.at("notes")) shard.notes.push_back(manifest_note(n, where));
   return shard;
 }
 
 Json to_json(const OutputIdentity& i) {
-  return {{"journal", 1}, {"recipe", i.recipe_digest}, {"base", i.base_digest}, {"build", i.build}};
+  return {{"journal", 1},
+          {"recipe", i.recipe_digest},
+          {"base", i.base_digest},
+          {"build", i.build},
+          {"corpus", i.corpus_digest}};
 }
 
 [[noreturn]] void fail_differs(const std::string& path, const OutputIdentity& found,
                                const OutputIdentity& expected) {
-  const char* what = found.recipe_digest != expected.recipe_digest ? "another recipe"
-                     : found.base_digest != expected.base_digest   ? "another checkpoint"
-                                                                   : "another build of sinter";
+  const char* what = found.recipe_digest != expected.recipe_digest   ? "another recipe"
+                     : found.base_digest != expected.base_digest     ? "another checkpoint"
+                     : found.corpus_digest != expected.corpus_digest ? "other calibration tokens"
+                                                                     : "another build of sinter";
   fail(
       Fault::incompatible, "output-differs",
       "{}: this directory holds a compression with {}; continue it with what it was begun with, or "
@@ -161,7 +176,7 @@ void OutputDirectory::read_journal(const OutputIdentity& identity) {
     if (line == 1) {
       const JsonFields fields(json, place);
       const OutputIdentity found{fields.string("recipe"), fields.string("base"),
-                                 fields.string("build")};
+                                 fields.string("build"), fields.string("corpus")};
       if (found != identity) fail_differs(path_, found, identity);
       continue;
     }
@@ -176,7 +191,8 @@ void OutputDirectory::read_journal(const OutputIdentity& identity) {
 
 void OutputDirectory::check_finished(const OutputIdentity& identity) {
   Manifest manifest = read_manifest(path_);
-  const OutputIdentity found{manifest.recipe_digest, manifest.base_digest, manifest.build};
+  const OutputIdentity found{manifest.recipe_digest, manifest.base_digest, manifest.build,
+                             manifest.corpus.digest};
   if (found != identity) fail_differs(path_, found, identity);
   if (Artifact::open(path_)->digest() != manifest.digest) {
     fail(Fault::corrupt, "output-damaged",

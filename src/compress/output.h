@@ -21,6 +21,7 @@ inline constexpr const char* kJournalName = "compress.journal";
 // What must be equal for a compression to be continued.
 struct OutputIdentity {
   std::string recipe_digest, base_digest, build;
+  std::string corpus_digest = {};  // "" without calibration
   bool operator==(const OutputIdentity&) const = default;
 };
 
@@ -28,6 +29,8 @@ struct ShardRecord {
   std::string file;
   std::string sha256;
   std::vector<ManifestTensor> tensors;
+  std::vector<ManifestNote> notes = {};
+  std::string next_inputs = {};  // digest of what calibration handed on to the next layer, or ""
 };
 
 // An exclusive lock on a directory, held until destroyed (or until the process dies).

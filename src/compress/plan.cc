@@ -31,8 +31,8 @@ std::string module_of(const StoredTensor& t, std::string_view name) {
 }
 
 void refuse_split(const std::map<std::string, const Scheme*>& schemes, const Recipe& recipe) {
-  for (const auto& step : recipe.steps) {
-    if (step->allows_split()) return;
+  for (const auto& step : recipe.rounds) {
+    if (step->words().allow_split) return;
   }
   const auto named = [](const Scheme* s) {
     return s == nullptr ? std::string("dense") : to_string(format_of(*s, DType::bf16));
@@ -58,6 +58,23 @@ void refuse_split(const std::map<std::string, const Scheme*>& schemes, const Rec
 }
 
 }  // namespace
+
+std::vector<const PlannedTensor*> fused_with(const PlannedShard& shard,
+                                             const PlannedTensor& tensor) {
+  const size_t dot = tensor.module.rfind('.') + 1;  // 0 without one
+  const std::string_view prefix = std::string_view(tensor.module).substr(0, dot);
+  const std::string_view part = std::string_view(tensor.module).substr(dot);
+  std::vector<const PlannedTensor*> found = {&tensor};
+  for (const auto& parts : kFused) {
+    if (std::find(parts.begin(), parts.end(), part) == parts.end()) continue;
+    for (const PlannedTensor& other : shard.tensors) {
+      if (&other == &tensor || !other.module.starts_with(prefix)) continue;
+      const std::string_view name = std::string_view(other.module).substr(dot);
+      if (std::find(parts.begin(), parts.end(), name) != parts.end()) found.push_back(&other);
+    }
+  }
+  return found;
+}
 
 int64_t layer_of(std::string_view tensor) {
   constexpr std::string_view kWord = "layers.";
@@ -95,8 +112,7 @@ CompressPlan plan_compression(const Artifact& base, const Recipe& recipe) {
   by_layer[-1].label = "embeddings and head";
   std::vector<std::string> modules;
   for (const StoredTensor& t : base.checkpoint().tensors()) {
-    PlannedTensor planned{
-        .source = &t, .name = t.name, .step = nullptr, .module = "", .scheme = {}, .format = {}};
+    PlannedTensor planned{.source = &t, .name = t.name, .module = "", .target = {}};
     // A tied table may be stored under the head's name; loaders look for the embedding's.
     constexpr const char* kEmbedding = "model.embed_tokens.weight";
     if (tied && t.name == "lm_head.weight" && base.checkpoint().find(kEmbedding) == &t) {
@@ -107,8 +123,8 @@ CompressPlan plan_compression(const Artifact& base, const Recipe& recipe) {
     if (!planned.module.empty()) modules.push_back(planned.module);
     by_layer[layer_of(t.name)].tensors.push_back(std::move(planned));
   }
-  for (const auto& step : recipe.steps) {
-    for (const std::string& pattern : step->idle_patterns(modules)) {
+  for (const auto& step : recipe.rounds) {
+    for (const std::string& pattern : step->words().idle_patterns(modules)) {
       if (pattern == "lm_head") continue;  // may be tied; recipes name it for all models
       fail(
           Fault::bad_input, "recipe-idle-pattern",
@@ -121,12 +137,13 @@ CompressPlan plan_compression(const Artifact& base, const Recipe& recipe) {
   std::map<std::string, const Scheme*> schemes;
   for (auto& [layer, shard] : by_layer) {
     shard.file = shard_name(plan.shards.size(), by_layer.size());
+    shard.layer = layer;
     if (layer >= 0) shard.label = fmt::format("layer {}", layer);
     for (PlannedTensor& t : shard.tensors) {
       if (t.module.empty()) continue;
       const Scheme* scheme = nullptr;
-      for (const auto& step : recipe.steps) {
-        const Scheme* found = step->scheme_of(t.module);
+      for (const auto& step : recipe.rounds) {
+        const Scheme* found = step->words().scheme_of(t.module);
         if (found != nullptr && scheme != nullptr) {
           fail(Fault::bad_input, "recipe-conflict",
                "recipe \"{}\": two steps round {}; narrow the targets of one", recipe.name,
@@ -134,21 +151,30 @@ CompressPlan plan_compression(const Artifact& base, const Recipe& recipe) {
         }
         if (found == nullptr) continue;
         scheme = found;
-        t.step = step.get();
+        t.target.step = step.get();
       }
       schemes[t.module] = scheme;
       if (scheme == nullptr) {
         if (module_class(t.module) == "Linear") plan.dense.push_back(t.module);
         continue;
       }
-      t.scheme = *scheme;
-      t.format = format_of(*scheme, t.source->dtype);
-      require_columns(t.format, t.source->shape[1], t.name);
-      if (const std::string problem = t.step->problem(t.format, t.source->shape[1]);
+      const int64_t cols = t.source->shape[1];
+      t.target.scheme = *scheme;
+      t.target.format = format_of(*scheme, t.source->dtype, cols);
+      require_columns(t.target.format, cols, t.name);
+      if (const std::string problem = t.target.step->problem(t.target.format, cols);
           !problem.empty()) {
         fail(Fault::bad_input, "format-columns", "{}: {}", t.name, problem);
       }
-      plan.rounded.push_back({t.module, *scheme});
+      if (layer < 0 && (t.target.step->needs_gram() || has_input_scale(*scheme))) {
+        fail(
+            Fault::bad_input, "recipe-needs-inputs",
+            "recipe \"{}\": {} looks at the inputs of {}, but calibration sees those of linears in "
+            "layers; round this one by rtn, or ignore it",
+            recipe.name, t.target.step->method(), t.module);
+      }
+      plan.rounded.push_back(
+          {.name = t.module, .scheme = *scheme, .rows = t.source->shape[0], .cols = cols});
     }
     plan.shards.push_back(std::move(shard));
   }

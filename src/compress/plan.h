@@ -15,16 +15,15 @@ namespace sinter {
 
 struct PlannedTensor {
   const StoredTensor* source = nullptr;
-  std::string name;            // in the output; differs from source->name where that was an alias
-  const Step* step = nullptr;  // null = copied
-  std::string module;          // name without ".weight"; of rounded tensors only
-  Scheme scheme;
-  Format format;
+  std::string name;    // in the output; differs from source->name where that was an alias
+  std::string module;  // name without ".weight"; of matrices that a recipe may speak of
+  RoundTarget target;  // without a step: copied
 };
 
 struct PlannedShard {
-  std::string file;   // "model-00003-of-00012.safetensors"
-  std::string label;  // "layer 1", "embeddings and head"
+  std::string file;    // "model-00003-of-00012.safetensors"
+  std::string label;   // "layer 1", "embeddings and head"
+  int64_t layer = -1;  // or -1
   std::vector<PlannedTensor> tensors;
 };
 
@@ -35,8 +34,14 @@ struct CompressPlan {
 };
 
 // Throws Error(bad_input, "recipe-idle-pattern" | "recipe-splits-fused" | "recipe-conflict" |
-// "recipe-rounds-nothing" | "format-columns"), Error(unsupported, "compress-not-dense").
+// "recipe-rounds-nothing" | "recipe-needs-inputs" | "format-columns"), Error(unsupported,
+// "compress-not-dense").
 CompressPlan plan_compression(const Artifact& base, const Recipe& recipe);
+
+// Tensors of a shard that engines run as one matrix product with this one (q, k and v; gate and
+// up), itself included.
+std::vector<const PlannedTensor*> fused_with(const PlannedShard& shard,
+                                             const PlannedTensor& tensor);
 
 // The N of a tensor "....layers.N....", or -1.
 int64_t layer_of(std::string_view tensor);

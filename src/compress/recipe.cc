@@ -1,5 +1,6 @@
 #include "compress/recipe.h"
 
+#include <algorithm>
 #include <array>
 
 #include "base/digest.h"
@@ -12,7 +13,7 @@ namespace {
 
 constexpr size_t kMaxSteps = 64;
 
-std::shared_ptr<const Step> read_step(const YamlNode& node, const std::string& where) {
+Step read_step(const YamlNode& node, const std::string& where) {
   std::vector<std::string_view> names;
   for (const StepMethod& m : step_methods()) names.push_back(m.name);
   const YamlFields fields(node, where, names);
@@ -24,7 +25,6 @@ std::shared_ptr<const Step> read_step(const YamlNode& node, const std::string& w
     if (m.name == node.keys[0]) return m.read(node.items[0], where);
   }
   SINTER_CHECK(false);  // YamlFields refused it
-  return nullptr;
 }
 
 }  // namespace
@@ -41,10 +41,38 @@ Recipe parse_recipe(std::string_view text, const std::string& where) {
     fail(Fault::bad_input, "recipe-field", "{}: expected a list of 1 to {} steps",
          fields.place("steps"), kMaxSteps);
   }
-  for (const YamlNode& step : steps.items) recipe.steps.push_back(read_step(step, where));
+  for (const YamlNode& item : steps.items) {
+    Step step = read_step(item, where);
+    if (step.round != nullptr) {
+      recipe.rounds.push_back(std::move(step.round));
+    } else if (recipe.rounds.empty()) {
+      recipe.transforms.push_back(std::move(step.transform));
+    } else {
+      fail(Fault::bad_input, "recipe-field",
+           "{}:{}: expected the steps that transform weights before those that round them, found "
+           "{} after one",
+           where, item.line, item.keys[0]);
+    }
+  }
+  if (recipe.rounds.empty()) {
+    fail(Fault::bad_input, "recipe-field",
+         "{}: expected a step that rounds weights (rtn, gptq), found only transforms",
+         fields.place("steps"));
+  }
   recipe.text = text;
   recipe.digest = sha256_hex(text);
   return recipe;
+}
+
+bool Recipe::needs_calibration() const {
+  const auto calibrated = [](const auto& step) {
+    const RoundWords& words = step->words();
+    return step->needs_gram() || has_input_scale(words.scheme) ||
+           std::any_of(words.overrides.begin(), words.overrides.end(), [](const auto& o) {
+             return o.scheme.has_value() && has_input_scale(*o.scheme);
+           });
+  };
+  return !transforms.empty() || std::any_of(rounds.begin(), rounds.end(), calibrated);
 }
 
 Recipe read_recipe(const std::string& path) { return parse_recipe(read_file(path), path); }

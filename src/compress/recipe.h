@@ -14,9 +14,11 @@ namespace sinter {
 struct Recipe {
   std::string name;
   std::string description;
-  std::vector<std::shared_ptr<const Step>> steps;
+  std::vector<std::shared_ptr<const TransformStep>> transforms;  // before all that round
+  std::vector<std::shared_ptr<const RoundStep>> rounds;
   std::string text;    // verbatim
   std::string digest;  // SHA-256 of text
+  bool needs_calibration() const;
 };
 
 // Throws Error(bad_input, "recipe-syntax" | "recipe-field" | "pattern-syntax") with file and line.

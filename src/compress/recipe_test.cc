@@ -19,7 +19,7 @@ std::string rtn(const std::string& words) { return "steps:\n  - rtn: {" + words 
 // The scheme that this recipe gives a module, printed; "dense" without one.
 std::string scheme(const std::string& text, const char* module) {
   const Recipe recipe = parse_recipe(text, "r.yaml");
-  const Scheme* s = recipe.steps.at(0)->scheme_of(module);
+  const Scheme* s = recipe.rounds.at(0)->words().scheme_of(module);
   return s == nullptr ? "dense" : scheme_name(*s) + " " + to_string(format_of(*s, DType::bf16));
 }
 
@@ -105,7 +105,7 @@ TEST(Recipe, WrongWordsAreRefusedWithTheNearest) {
   expect_refused(rtn("scheme: W8A8, group_size: 64"), "recipe-field", "W8A8");
   expect_refused(rtn("scheme: W8A16, strategy: group"), "recipe-field", "group_size");
   expect_refused(rtn("scheme: W4A16, symmetric: yes"), "recipe-field", "true or false");
-  expect_refused(rtn("scheme: W4A16, observer: ms"), "recipe-field", "minmax or mse");
+  expect_refused(rtn("scheme: W4A16, observer: ms"), "recipe-field", "minmax, mse");
   expect_refused(rtn("scheme: W4A16, ignore: [[a]]"), "recipe-field", "list of names");
   expect_refused(rtn("scheme: W4A16, ignore: ['re:(']"), "pattern-syntax", "regular expression");
   expect_refused(rtn("scheme: W4A16, overrides: [{scheme: W8A16}]"), "recipe-field", "match");
@@ -149,7 +149,7 @@ steps:
   int refused = 0;
   for (uint64_t seed = 0; seed < 3000; ++seed) {
     try {
-      parse_recipe(mutated(valid, seed), "r.yaml").steps[0]->scheme_of(kQ);
+      parse_recipe(mutated(valid, seed), "r.yaml").rounds[0]->words().scheme_of(kQ);
     } catch (const Error&) {
       ++refused;
     }

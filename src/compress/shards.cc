@@ -10,7 +10,8 @@ CompressResult write_shards(const Artifact& base, const std::string& out_dir,
                             const CompressOptions& options, const ShardWork& work) {
   CompressResult result;
   result.bytes_before = tensor_bytes(base.checkpoint());
-  const OutputIdentity identity{work.recipe_digest, base.digest(), build_name()};
+  const OutputIdentity identity{work.recipe_digest, base.digest(), build_name(),
+                                work.corpus.digest};
   OutputDirectory out(out_dir, identity, options.resume);
   if (out.finished()) {
     result.manifest = *out.finished();
@@ -20,6 +21,8 @@ CompressResult write_shards(const Artifact& base, const std::string& out_dir,
   }
   Progress progress(work.verb, static_cast<int64_t>(work.files.size()), "shards");
   std::vector<ManifestTensor> tensors;
+  std::vector<ManifestNote> notes;
+  const ShardRecord* before = nullptr;
   for (size_t i = 0; i < work.files.size(); ++i) {
     const ShardRecord* record = out.done(work.files[i]);
     if (record != nullptr) {
@@ -30,11 +33,13 @@ CompressResult write_shards(const Artifact& base, const std::string& out_dir,
              "{}: stopped after {} of {} shards; the same command goes on from there", out_dir, i,
              work.files.size());
       }
-      out.record(work.make(i));
+      out.record(work.make(i, before));
       record = out.done(work.files[i]);
       ++result.shards_made;
     }
     tensors.insert(tensors.end(), record->tensors.begin(), record->tensors.end());
+    notes.insert(notes.end(), record->notes.begin(), record->notes.end());
+    before = record;
     progress.advance(1, work.label(i, *record));
   }
   result.not_copied = copy_other_files(base.directory(), out_dir);
@@ -51,7 +56,9 @@ CompressResult write_shards(const Artifact& base, const std::string& out_dir,
                      .recipe = work.recipe,
                      .recipe_digest = identity.recipe_digest,
                      .build = identity.build,
+                     .corpus = work.corpus,
                      .tensors = std::move(tensors),
+                     .notes = std::move(notes),
                      .proof = work.prove ? work.prove() : Json()};
   write_manifest(out_dir, result.manifest);
   out.finish();

@@ -12,10 +12,12 @@
 namespace sinter {
 
 struct ShardWork {
-  const char* verb;                                                    // of the progress line
-  std::string recipe, recipe_digest;                                   // for the manifest
-  std::vector<std::string> files;                                      // the shards' names
-  std::function<ShardRecord(size_t shard)> make;                       // writes it, too
+  const char* verb = "";              // of the progress line
+  std::string recipe, recipe_digest;  // for the manifest
+  ManifestCorpus corpus = {};
+  std::vector<std::string> files;  // the shards' names
+  // Writes it, too. `before` is the record of the shard before it; null of the first.
+  std::function<ShardRecord(size_t shard, const ShardRecord* before)> make;
   std::function<std::string(size_t shard, const ShardRecord&)> label;  // for people
   Json quantization_config;
   std::function<Json()> prove;  // what the manifest says of the finished weights; or null

@@ -5,11 +5,16 @@
 
 namespace sinter {
 
-std::shared_ptr<const Step> read_rtn(const YamlNode& node, const std::string& where);  // rtn.cc
+Step read_awq(const YamlNode& node, const std::string& where);  // steps/awq.cc ...
+Step read_gptq(const YamlNode& node, const std::string& where);
+Step read_rtn(const YamlNode& node, const std::string& where);
+Step read_smoothquant(const YamlNode& node, const std::string& where);
 
 namespace {
 
-const std::array kMethods = {StepMethod{"rtn", StepKind::round, read_rtn}};
+const std::array kMethods = {StepMethod{"awq", read_awq}, StepMethod{"gptq", read_gptq},
+                             StepMethod{"rtn", read_rtn},
+                             StepMethod{"smoothquant", read_smoothquant}};
 
 }  // namespace
 

@@ -222,6 +222,19 @@ int64_t YamlFields::integer(std::string_view key) const {
   return value;
 }
 
+double YamlFields::number(std::string_view key, double fallback, double least, double most) const {
+  if (!has(key)) return fallback;
+  const std::string text = string(key);
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (at(key).quoted || text.empty() || error != std::errc() || end != text.data() + text.size() ||
+      !(value >= least && value <= most)) {
+    fail(Fault::bad_input, "recipe-field", "{}: expected a number from {:g} to {:g}, found \"{}\"",
+         place(key), least, most, text.substr(0, 60));
+  }
+  return value;
+}
+
 bool YamlFields::boolean(std::string_view key, bool fallback) const {
   if (!has(key)) return fallback;
   const std::string text = string(key);

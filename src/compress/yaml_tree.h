@@ -39,6 +39,7 @@ class YamlFields {
   std::string string(std::string_view key) const;
   std::string string(std::string_view key, const std::string& fallback) const;
   int64_t integer(std::string_view key) const;
+  double number(std::string_view key, double fallback, double least, double most) const;
   bool boolean(std::string_view key, bool fallback) const;
   std::vector<std::string> strings(std::string_view key) const;  // a list, or one string
   std::string place(std::string_view key) const;                 // "recipe.yaml:7: targets"

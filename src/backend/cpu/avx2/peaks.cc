@@ -37,8 +37,9 @@ float run_f32(int64_t rounds) {
   return _mm256_cvtss_f32(x[0]);
 }
 
-// The integer dot product without VNNI: bytes to pairs, pairs to fours, added up. The empty asm makes
-// each product one of its own, without an instruction of its own; weights and sums all fit in registers.
+// The integer dot product without VNNI: bytes to pairs, pairs to fours, added up. The empty asm
+// makes each product one of its own, without an instruction of its own; weights and sums all fit in
+// registers.
 float run_int8(int64_t rounds) {
   const __m256i ones = _mm256_set1_epi16(1), w = _mm256_set1_epi8(3);
   __m256i input = _mm256_set1_epi8(1), x[kChains];

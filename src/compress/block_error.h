@@ -1,0 +1,37 @@
+// What scaling the input of some linears before they are rounded would cost: the error of the
+// outputs, for searches over scales.
+#pragma once
+
+#include <span>
+
+#include "compress/steps.h"
+
+namespace sinter {
+
+// tr(D G D^T): the squared error, over all tokens, of outputs whose weights are off by D. [rows, k]
+double output_error(MatView difference, MatView gram, ThreadPool& threads);
+
+class BlockError {
+ public:
+  // Of `input`'s readers. The layer must be let alone meanwhile.
+  BlockError(const LayerToTransform& job, LayerInput input);
+  // Squared error of the block's output with W' = Q(W s) / s for every reader that is rounded, Q by
+  // the peaks of groups, and Q(x / s) s for the inputs x where the scheme rounds them. Of o and
+  // down with a Gram matrix: of the reader's own output, with exact inputs, over all tokens.
+  double of(std::span<const float> s);
+
+ private:
+  bool by_gram() const;
+  MatView probe_input() const;
+  void run_block(MatView x, MatMut out);
+
+  const LayerToTransform& job_;
+  LayerInput input_;
+  LayerWalk::Probe probe_;
+  MatView x_;                      // the probe's inputs
+  Matrix exact_;                   // outputs as they should be
+  Matrix scaled_;                  // scratch
+  std::array<Matrix, 3> rounded_;  // of each reader
+};
+
+}  // namespace sinter

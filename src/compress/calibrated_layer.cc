@@ -1,0 +1,291 @@
+#include "compress/calibrated_layer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <optional>
+
+#include "base/digest.h"
+#include "base/error.h"
+#include "compress/block_error.h"
+#include "compress/round.h"
+
+namespace sinter {
+namespace {
+
+// The statistics that an input needs, if any step does.
+std::optional<InputStatistics> wanted(bool any, int64_t k, bool with_gram) {
+  if (!any) return std::nullopt;
+  return InputStatistics(k, with_gram);
+}
+
+InputStatistics* pointer(std::optional<InputStatistics>& s) { return s ? &*s : nullptr; }
+
+// Floats as a tensor of the checkpoint's type.
+OwnedTensor dense_tensor(const std::string& name, const StoredTensor& like, MatView values) {
+  const Codec& codec = *plain_codec(like.dtype);
+  const Format format{.codec = &codec};
+  OwnedTensor t{name, like.dtype, like.shape, {}};
+  const int64_t row_bytes = codec.row_bytes(format, values.cols);
+  t.bytes.resize(static_cast<size_t>(values.rows * row_bytes));
+  for (int64_t r = 0; r < values.rows; ++r) {
+    codec.pack_row(format, values.row(r), nullptr,
+                   reinterpret_cast<uint8_t*>(t.bytes.data()) + r * row_bytes);
+  }
+  return t;
+}
+
+// The scale of static inputs, by the largest |x| of all tokens: to the last level of their codes.
+float input_scale(const Scheme& scheme, float peak) {
+  const float last = scheme.activation == ActivationMode::int8_tensor ? 127 : 448;
+  return peak > 0 ? peak / last : 1;
+}
+
+}  // namespace
+
+struct LayerCompressor::Work {
+  CalibratedLayer layer;
+  std::array<RoundTarget, kLayerLinears.size()> targets;
+  std::array<std::optional<RoundedMatrix>, kLayerLinears.size()> rounded;
+  std::array<ManifestTensor, kLayerLinears.size()> records;
+  std::array<float, kLayerLinears.size()> input_scales{};
+  std::vector<ManifestNote> notes;
+};
+
+LayerCompressor::Result LayerCompressor::run(const PlannedShard& shard) {
+  const auto index = static_cast<int32_t>(shard.layer);
+  Work work{.layer = walk_.load(index), .targets = {}, .rounded = {}, .records = {}, .notes = {}};
+  for (const LayerLinear l : kLayerLinears) {
+    const std::string module = layer_linear(walk_.config(), walk_.names(), index, l).module;
+    for (const PlannedTensor& t : shard.tensors) {
+      if (t.module == module) work.targets[static_cast<size_t>(l)] = t.target;
+    }
+  }
+  const int64_t dropped = walk_.n_dropped();
+  if (!recipe_.transforms.empty()) transform(work);
+
+  const auto statistics = [&](LayerInput input) {
+    bool any = false, gram = false;
+    for (const LayerLinear l : readers_of(input)) {
+      const RoundTarget& target = work.targets[static_cast<size_t>(l)];
+      if (target.step == nullptr) continue;
+      gram = gram || target.step->needs_gram();
+      any = any || gram || has_input_scale(target.scheme);
+    }
+    return wanted(any, walk_.input_size(input), gram);
+  };
+  {
+    std::optional<InputStatistics> s = statistics(LayerInput::attn);
+    walk_.attn_inputs(work.layer, pointer(s));
+    round(work, LayerInput::attn, pointer(s));
+  }
+  {
+    std::optional<InputStatistics> s = statistics(LayerInput::o);
+    walk_.attention(work.layer, pointer(s));
+    round(work, LayerInput::o, pointer(s));
+  }
+  {
+    std::optional<InputStatistics> s = statistics(LayerInput::ffn);
+    walk_.ffn_inputs(work.layer, pointer(s));
+    round(work, LayerInput::ffn, pointer(s));
+  }
+  {
+    std::optional<InputStatistics> s = statistics(LayerInput::down);
+    walk_.down_inputs(work.layer, pointer(s));
+    round(work, LayerInput::down, pointer(s));
+  }
+  Result result = store(work, shard);
+  if (index + 1 < walk_.config().n_layers) result.record.next_inputs = walk_.finish(work.layer);
+  if (walk_.n_dropped() > dropped) {
+    result.record.notes.push_back(
+        {shard.label, fmt::format("{} activations set to zero", walk_.n_dropped() - dropped),
+         "they were not finite numbers"});
+  }
+  return result;
+}
+
+void LayerCompressor::transform(Work& work) const {
+  std::vector<InputStatistics> inputs;
+  for (const LayerInput input : kLayerInputs) {
+    const bool gram = std::any_of(recipe_.transforms.begin(), recipe_.transforms.end(),
+                                  [&](const auto& step) { return step->needs_gram(input); });
+    inputs.emplace_back(walk_.input_size(input), gram);
+  }
+  const auto at = [&](LayerInput input) { return &inputs[static_cast<size_t>(input)]; };
+  walk_.attn_inputs(work.layer, at(LayerInput::attn));
+  walk_.attention(work.layer, at(LayerInput::o));
+  walk_.ffn_inputs(work.layer, at(LayerInput::ffn));
+  walk_.down_inputs(work.layer, at(LayerInput::down));
+
+  const ModuleNames& names = walk_.names();
+  const std::string prefix = fmt::format(fmt::runtime(names.layer), work.layer.index);
+  const std::array<std::string, kLayerInputs.size()> norms = {names.attn_norm, names.attn_sub_norm,
+                                                              names.ffn_norm, names.ffn_sub_norm};
+  std::array<DType, kLayerInputs.size()> types{};
+  for (size_t i = 0; i < norms.size(); ++i) {
+    const StoredTensor* t = base_.checkpoint().find(prefix + norms[i]);
+    types[i] = t == nullptr ? DType::f32 : t->dtype;
+  }
+  const LayerToTransform job{.layer = work.layer,
+                             .walk = walk_,
+                             .inputs = inputs,
+                             .targets = work.targets,
+                             .norm_types = types,
+                             .notes = work.notes};
+  for (const auto& step : recipe_.transforms) step->apply(job);
+}
+
+void LayerCompressor::round(Work& work, LayerInput input, const InputStatistics* statistics) const {
+  ThreadPool& threads = walk_.threads();
+  std::vector<LayerLinear> left;
+  float matrix_peak = 0;
+  for (const LayerLinear l : readers_of(input)) {
+    const RoundTarget& target = work.targets[static_cast<size_t>(l)];
+    if (target.step == nullptr) continue;
+    left.push_back(l);
+    if (!target.format.codec->has_matrix_scale) continue;
+    const MatView w = std::as_const(work.layer).weight(l).view();
+    matrix_peak = std::max(matrix_peak, peak_of(w.rows, w.cols, rows_of(w), threads));
+  }
+  while (!left.empty()) {
+    // Matrices of one step go together, so that what it works out of the inputs serves them all.
+    const RoundStep* step = work.targets[static_cast<size_t>(left[0])].step;
+    std::vector<LayerLinear> now;
+    std::vector<RoundJob> jobs;
+    for (const LayerLinear l : left) {
+      const RoundTarget& target = work.targets[static_cast<size_t>(l)];
+      if (target.step != step) continue;
+      now.push_back(l);
+      jobs.push_back(
+          {.module = layer_linear(walk_.config(), walk_.names(), work.layer.index, l).module,
+           .scheme = target.scheme,
+           .format = target.format,
+           .w = std::as_const(work.layer).weight(l).view(),
+           .matrix_peak = matrix_peak,
+           .codes = {},
+           .params = {}});
+    }
+    std::erase_if(left,
+                  [&](LayerLinear l) { return std::find(now.begin(), now.end(), l) != now.end(); });
+    step->round(jobs, statistics, threads, work.notes);
+    for (size_t i = 0; i < jobs.size(); ++i) {
+      RoundJob& job = jobs[i];
+      const auto at = static_cast<size_t>(now[i]);
+      Matrix& w = work.layer.weight(now[i]);
+      Matrix rounded(w.rows(), w.cols());
+      unpack_matrix(job, threads, rounded.view());
+      const RoundingError error =
+          rounding_error(std::as_const(w).view(), std::as_const(rounded).view(), threads);
+      ManifestTensor& record = work.records[at];
+      record = {.name = job.module,
+                .format = to_string(job.format),
+                .rows = w.rows(),
+                .cols = w.cols(),
+                .relative_error = error.relative(),
+                .max_error = error.largest,
+                .sha256 = "",
+                .method = step->method(),
+                .damp = job.damp};
+      if (statistics != nullptr && !statistics->gram.empty()) {
+        const double size = output_error(std::as_const(w).view(), statistics->gram.view(), threads);
+        for (int64_t r = 0; r < w.rows(); ++r) {
+          const std::span<float> from = w.row(r);
+          const std::span<const float> to = std::as_const(rounded).row(r);
+          for (size_t j = 0; j < from.size(); ++j) from[j] -= to[j];
+        }
+        const double off = output_error(std::as_const(w).view(), statistics->gram.view(), threads);
+        record.output_error = size > 0 ? std::sqrt(std::max(off, 0.0) / size) : 0;
+      }
+      if (has_input_scale(job.scheme)) {
+        const std::vector<float>& peak = statistics->peak;
+        work.input_scales[at] =
+            input_scale(job.scheme, *std::max_element(peak.begin(), peak.end()));
+      }
+      work.rounded[at] = RoundedMatrix{.format = job.format,
+                                       .rows = w.rows(),
+                                       .cols = w.cols(),
+                                       .codes = std::move(job.codes),
+                                       .params = std::move(job.params)};
+      record.sha256 = work.rounded[at]->sha256();
+      std::swap(w, rounded);
+    }
+  }
+}
+
+LayerCompressor::Result LayerCompressor::store(const Work& work, const PlannedShard& shard) const {
+  Result result;
+  result.record.notes = work.notes;
+  const ModuleNames& names = walk_.names();
+  const LayerVectors before = load_layer_vectors(base_, walk_.config(), names, work.layer.index);
+  const std::string prefix = fmt::format(fmt::runtime(names.layer), work.layer.index);
+  const LayerVectors& after = work.layer.vectors;
+  struct Vector {
+    std::string name;
+    const std::vector<float>&was, &is;
+  };
+  const std::array vectors = {
+      Vector{prefix + names.attn_norm, before.attn_norm, after.attn_norm},
+      Vector{prefix + names.ffn_norm, before.ffn_norm, after.ffn_norm},
+      Vector{prefix + names.attn_sub_norm, before.attn_sub_norm, after.attn_sub_norm},
+      Vector{prefix + names.ffn_sub_norm, before.ffn_sub_norm, after.ffn_sub_norm}};
+  const auto changed = [&](const PlannedTensor& t) -> std::optional<OwnedTensor> {
+    for (const Vector& v : vectors) {
+      if (t.name != v.name || v.was == v.is) continue;
+      const auto n = static_cast<int64_t>(v.is.size());
+      return dense_tensor(t.name, *t.source, {v.is.data(), 1, n, n});
+    }
+    if (recipe_.transforms.empty()) return std::nullopt;
+    for (const LayerLinear l : kLayerLinears) {
+      const std::string module = layer_linear(walk_.config(), names, work.layer.index, l).module;
+      if (t.name == module + ".weight") {
+        return dense_tensor(t.name, *t.source, work.layer.weight(l).view());
+      }
+      const std::vector<float>& bias = work.layer.bias(l);
+      const auto n = static_cast<int64_t>(bias.size());
+      if (t.name == module + ".bias" && n > 0) {
+        return dense_tensor(t.name, *t.source, {bias.data(), 1, n, n});
+      }
+    }
+    return std::nullopt;
+  };
+  for (const PlannedTensor& t : shard.tensors) {
+    if (t.target.step != nullptr) {
+      const auto linear = std::find_if(
+          kLayerLinears.begin(), kLayerLinears.end(),
+          [&](LayerLinear l) { return work.records[static_cast<size_t>(l)].name == t.module; });
+      SINTER_CHECK(linear != kLayerLinears.end());
+      const auto at = static_cast<size_t>(*linear);
+      result.record.tensors.push_back(work.records[at]);
+      const RoundedMatrix& m = *work.rounded[at];
+      for (OwnedTensor& o : store_quantized({.name = t.module,
+                            .scheme = t.target.scheme,
+                            .rows = m.rows,
+                            .cols = m.cols,
+                            .input_scale = work.input_scales[at]},
+                                            m.weight())) {
+        result.tensors.push_back(std::move(o));
+      }
+      continue;
+    }
+    std::optional<OwnedTensor> tensor = changed(t);
+    if (!tensor) {
+      tensor = OwnedTensor{t.name,
+                           t.source->dtype,
+                           t.source->shape,
+                           {t.source->bytes.begin(), t.source->bytes.end()}};
+      result.record.tensors.push_back(copied_tensor(*t.source, t.name));
+    } else {
+      const StoredTensor now{.name = t.name,
+                             .dtype = tensor->dtype,
+                             .shape = tensor->shape,
+                             .bytes = tensor->bytes,
+                             .block = {}};
+      result.record.tensors.push_back(copied_tensor(now, t.name));
+      result.record.tensors.back().method = "transformed";
+    }
+    result.tensors.push_back(std::move(*tensor));
+  }
+  return result;
+}
+
+}  // namespace sinter

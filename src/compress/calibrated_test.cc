@@ -1,0 +1,230 @@
+// Methods that look at inputs, on the bundled model: what they promise, by definitions in double
+// and by what must not change a byte.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <csignal>
+#include <filesystem>
+
+#include "artifact/artifact.h"
+#include "artifact/scratch_directory.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/progress.h"
+#include "base/random.h"
+#include "compress/column_grid.h"
+#include "compress/compress.h"
+#include "compress/fold.h"
+#include "compress/round.h"
+
+namespace sinter {
+namespace {
+
+namespace fs = std::filesystem;
+const std::string kPebble = std::string(SINTER_SOURCE_DIR) + "/models/pebble";
+
+// Unequal lengths, so that batching has something to get wrong.
+Calibration tokens() {
+  Calibration c{.sequences = {}, .n_tokens = 0, .name = "random", .digest = "of random"};
+  for (const int32_t n : {40, 1, 97, 64, 33}) {
+    auto& s = c.sequences.emplace_back();
+    for (int32_t i = 0; i < n; ++i) {
+      s.push_back(
+          static_cast<Token>(random_bits(1, c.sequences.size(), static_cast<uint64_t>(i)) % 1024));
+    }
+    c.n_tokens += n;
+  }
+  return c;
+}
+
+Recipe recipe(const std::string& steps) {
+  return parse_recipe("name: test\nsteps:\n" + steps, "test.yaml");
+}
+
+class Calibrated : public testing::Test {
+ protected:
+  void SetUp() override {
+    set_progress_mode(ProgressMode::none);
+    dir_ = scratch_directory("sinter-calibrated");
+  }
+  void TearDown() override { fs::remove_all(dir_); }
+  std::string out(const std::string& name) const { return dir_ / name; }
+  Manifest run(const std::string& steps, const std::string& name, int threads = 2) const {
+    return compress(kPebble, recipe(steps), out(name),
+                    {.calibration = &calibration_, .threads = threads})
+        .manifest;
+  }
+
+  Calibration calibration_ = tokens();
+  fs::path dir_;
+};
+
+double total_output_error(const Manifest& m) {
+  double sum = 0;
+  for (const ManifestTensor& t : m.tensors) sum += std::max(t.output_error, 0.0);
+  return sum;
+}
+
+void expect_same_files(const fs::path& a, const fs::path& b) {
+  for (const auto& entry : fs::recursive_directory_iterator(a)) {
+    if (!entry.is_regular_file()) continue;
+    const fs::path name = entry.path().lexically_relative(a);
+    ASSERT_TRUE(fs::exists(b / name)) << name;
+    EXPECT_TRUE(read_file(entry.path()) == read_file(b / name)) << name;
+  }
+  const auto entries = [](const fs::path& p) {
+    return std::distance(fs::recursive_directory_iterator(p), {});
+  };
+  EXPECT_EQ(entries(a), entries(b));
+}
+
+TEST_F(Calibrated, OutputsAreNearerThanByRoundingToNearest) {
+  const std::string words = "{num_bits: 3, group_size: 64, observer: inputs}\n";
+  const Manifest rtn = run("  - rtn: " + words, "rtn");
+  const Manifest gptq = run("  - gptq: " + words, "gptq");
+  EXPECT_GT(total_output_error(rtn), 0);
+  EXPECT_LT(total_output_error(gptq), 0.8 * total_output_error(rtn));
+  EXPECT_EQ(gptq.corpus.tokens, 235);
+  EXPECT_EQ(gptq.corpus.sequences, 5);
+  EXPECT_FALSE(fs::exists(out("gptq") + "/calibration.scratch"));
+}
+
+TEST_F(Calibrated, ThreadsChangeNothing) {
+  const std::string steps = "  - awq: {grid: 4}\n  - gptq: {scheme: W4A16_ASYM, group_size: 64}\n";
+  run(steps, "one", 1);
+  run(steps, "four", 4);
+  expect_same_files(out("one"), out("four"));
+}
+
+// What one layer hands on to the next lies on disk alone: killed after every shard in turn.
+TEST_F(Calibrated, EveryKillLeavesTheSameBytes) {
+  const std::string steps =
+      "  - smoothquant: {alpha: 0.7}\n  - gptq: {scheme: W8A8, observer: mse}\n";
+  run(steps, "whole");
+  const std::string journal = out("parts") + "/compress.journal";
+  const auto lines = [&] {
+    if (!fs::exists(journal)) return int64_t{0};
+    const std::string text = read_file(journal);
+    return static_cast<int64_t>(std::count(text.begin(), text.end(), '\n'));
+  };
+  int kills = 0;
+  for (int64_t shards = 1; shards <= 5; ++shards) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      run(steps, "parts", 1);
+      ::_exit(0);
+    }
+    int status = 0;
+    while (lines() < shards + 1 && ::waitpid(child, &status, WNOHANG) == 0) ::usleep(500);
+    ::kill(child, SIGKILL);
+    ::waitpid(child, &status, 0);
+    kills += fs::exists(journal) ? 1 : 0;
+  }
+  EXPECT_GE(kills, 3);
+  run(steps, "parts");
+  expect_same_files(out("whole"), out("parts"));
+}
+
+TEST_F(Calibrated, OtherTokensAreRefused) {
+  const std::string steps = "  - gptq: {scheme: W4A16, group_size: 64}\n";
+  run(steps, "out");
+  calibration_.digest = "of others";
+  try {
+    run(steps, "out");
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), std::string("output-differs"));
+    EXPECT_NE(std::string(e.what()).find("other calibration tokens"), std::string::npos);
+  }
+  try {
+    compress(kPebble, recipe(steps), out("none"), {});
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), std::string("calibration-missing"));
+  }
+}
+
+TEST_F(Calibrated, StaticInputsHaveTheScaleOfTheirPeak) {
+  for (const char* scheme : {"FP8", "W8A8_STATIC"}) {
+    run(fmt::format("  - rtn: {{scheme: {}}}\n", scheme), scheme);
+    const auto a = Artifact::open(out(scheme));
+    const Activation q = a->activation("model.layers.1.self_attn.q_proj");
+    const Activation down = a->activation("model.layers.1.mlp.down_proj");
+    EXPECT_GT(q.scale, 0);
+    EXPECT_NE(q.scale, down.scale);
+    EXPECT_EQ(q.scale, a->activation("model.layers.1.self_attn.k_proj").scale);
+  }
+}
+
+// Whatever is folded, the layer computes what it did, though the norms' gains are bfloat16.
+TEST_F(Calibrated, FoldingKeepsTheFunction) {
+  const auto base = Artifact::open(kPebble);
+  ThreadPool threads(2);
+  LayerWalk walk(*base, calibration_, out("scratch"), threads);
+  walk.start();
+  CalibratedLayer layer = walk.load(0);
+  const LayerWalk::Probe before = walk.probe(layer);
+  Matrix attention(before.attn.rows(), before.attn.cols()), mlp = attention;
+  walk.attention_block(layer, before.attn.view(), attention.view());
+  walk.mlp_block(layer, before.ffn.view(), mlp.view());
+
+  std::vector<InputStatistics> inputs;
+  for (const LayerInput i : kLayerInputs) inputs.emplace_back(walk.input_size(i), false);
+  std::array<RoundTarget, kLayerLinears.size()> targets;
+  std::array<DType, kLayerInputs.size()> types;
+  types.fill(DType::bf16);
+  std::vector<ManifestNote> notes;
+  const LayerToTransform job{layer, walk, inputs, targets, types, notes};
+  for (const LayerInput i : kLayerInputs) {
+    std::vector<float> s(static_cast<size_t>(walk.input_size(i)));
+    for (size_t j = 0; j < s.size(); ++j) {
+      s[j] = static_cast<float>(std::exp2(6 * random_uniform(2, static_cast<uint64_t>(i), j) - 3));
+    }
+    share_scales(job, i, s);
+    fold(job, i, s);
+  }
+  const LayerWalk::Probe after = walk.probe(layer);
+  Matrix attention2 = attention, mlp2 = mlp;
+  walk.attention_block(layer, after.attn.view(), attention2.view());
+  walk.mlp_block(layer, after.ffn.view(), mlp2.view());
+  EXPECT_GT(rounding_error(before.attn.view(), after.attn.view(), threads).relative(), 0.1);
+  EXPECT_LT(rounding_error(attention.view(), attention2.view(), threads).relative(), 1e-4);
+  EXPECT_LT(rounding_error(mlp.view(), mlp2.view(), threads).relative(), 1e-4);
+}
+
+TEST(ColumnGrid, IsTheCodecsOwn) {
+  int seen = 0;
+  for (const char* name : {"i8_row", "i4_group:64", "u4_group:64", "i3_group:64", "u2_group:32",
+                           "e4m3_row", "mxfp4", "nvfp4_div", "nvfp4"}) {
+    Format format;
+    try {
+      format = format_named(name);
+    } catch (const Error&) {
+      continue;
+    }
+    ++seen;
+    const int64_t cols = 128;
+    std::vector<float> w(static_cast<size_t>(cols)), back(w.size());
+    for (size_t j = 0; j < w.size(); ++j) {
+      w[j] = static_cast<float>(random_uniform(3, 0, j) - 0.4);
+    }
+    std::vector<uint8_t> params(static_cast<size_t>(format.codec->param_bytes(format, cols)));
+    std::vector<uint8_t> codes(static_cast<size_t>(format.codec->row_bytes(format, cols)));
+    format.codec->fit_row(format, w, {}, params.data());
+    format.codec->pack_row(format, w, params.data(), codes.data());
+    format.codec->unpack_row(format, codes.data(), params.data(), back);
+    ColumnGrid grid(format, cols);
+    grid.read(params.data());
+    for (size_t j = 0; j < w.size(); ++j) {
+      EXPECT_NEAR(grid.nearest(w[j], static_cast<int64_t>(j)), back[j], 1e-6 * std::abs(back[j]))
+          << name << " " << j;
+    }
+  }
+  EXPECT_GE(seen, 7);
+}
+
+}  // namespace
+}  // namespace sinter

@@ -1,0 +1,127 @@
+// The one pass that calibration makes: layer by layer, every sequence through the layer as it now
+// is. Memory is one layer in float32, its statistics and one batch of tokens; what flows between
+// layers lies on disk (RowFile).
+//
+// A layer runs in parts, so that the statistics of an input come from linears before it that are
+// rounded already (GPTQ's "true sequential" order), at the price of one forward and no more:
+//
+//   attn_inputs -> [round q k v] -> attention -> [round o] -> ffn_inputs -> [round gate up]
+//   -> down_inputs -> [round down] -> finish
+#pragma once
+
+#include <array>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/threads.h"
+#include "compress/calibration.h"
+#include "compress/row_file.h"
+#include "model/layer.h"
+#include "tensor/matrix.h"
+
+namespace sinter {
+
+// The distinct inputs of a layer's linears.
+enum class LayerInput : uint8_t { attn, o, ffn, down };
+inline constexpr std::array kLayerInputs = {LayerInput::attn, LayerInput::o, LayerInput::ffn,
+                                            LayerInput::down};
+const char* to_string(LayerInput input);
+std::span<const LayerLinear> readers_of(LayerInput input);
+LayerInput input_of(LayerLinear linear);
+
+// What calibration knows of an input of k columns.
+struct InputStatistics {
+  int64_t n_tokens = 0;
+  std::vector<float> peak;      // [k]: largest |x|
+  std::vector<double> sum_abs;  // [k]
+  Matrix gram;                  // [k, k]: sum of x x^T; empty where nobody wants it
+
+  InputStatistics(int64_t k, bool with_gram);
+  void add(ThreadPool& threads, MatView x);
+  // x_j becomes x_j / s_j: the producer was folded.
+  void divide(std::span<const float> s);
+  float mean_abs(size_t j) const {
+    return n_tokens == 0 ? 0 : static_cast<float>(sum_abs[j] / static_cast<double>(n_tokens));
+  }
+};
+
+// A layer in float32, to be changed.
+struct CalibratedLayer {
+  int32_t index = 0;
+  LayerVectors vectors;
+  std::array<Matrix, kLayerLinears.size()> weights;             // [out, in]
+  std::array<std::vector<float>, kLayerLinears.size()> biases;  // [out] or empty
+  Matrix& weight(LayerLinear l) { return weights[static_cast<size_t>(l)]; }
+  const Matrix& weight(LayerLinear l) const { return weights[static_cast<size_t>(l)]; }
+  std::vector<float>& bias(LayerLinear l) { return biases[static_cast<size_t>(l)]; }
+  const std::vector<float>& bias(LayerLinear l) const { return biases[static_cast<size_t>(l)]; }
+};
+
+class LayerWalk {
+ public:
+  // `scratch` is a directory of this walk's own. Throws Error(unsupported) for models that the
+  // decoder does not know, Error(io).
+  LayerWalk(const Artifact& artifact, const Calibration& calibration, std::string scratch,
+            ThreadPool& threads);
+  ~LayerWalk();
+
+  const ModelConfig& config() const { return config_; }
+  const ModuleNames& names() const { return names_; }
+  ThreadPool& threads() { return threads_; }
+  int64_t input_size(LayerInput input) const;
+  // Tokens that were set to zero in some layer, because they were not finite numbers.
+  int64_t n_dropped() const { return n_dropped_; }
+
+  // The input of layer 0.
+  void start();
+  // The input of layer i, as an earlier process left it; false if it is not there whole.
+  bool resume(int32_t i, const std::string& digest);
+
+  CalibratedLayer load(int32_t i) const;
+
+  // The parts, in order. Statistics may be null. finish() writes the input of layer i + 1 and
+  // returns its digest; the files of layer i stay until remove_inputs(i).
+  void attn_inputs(const CalibratedLayer& layer, InputStatistics* attn);
+  void attention(const CalibratedLayer& layer, InputStatistics* o);
+  void ffn_inputs(const CalibratedLayer& layer, InputStatistics* ffn);
+  void down_inputs(const CalibratedLayer& layer, InputStatistics* down);
+  std::string finish(const CalibratedLayer& layer);
+  void remove_inputs(int32_t i);
+
+  // For searches that look at a whole block's output: some sequences' inputs of the attention and
+  // of the MLP, as the layer now is, and those blocks without what is added to them.
+  struct Probe {
+    Matrix attn, ffn;  // [n, d_model], normed
+  };
+  Probe probe(const CalibratedLayer& layer);
+  void attention_block(const CalibratedLayer& layer, MatView attn, MatMut out);
+  void mlp_block(const CalibratedLayer& layer, MatView ffn, MatMut out);
+
+ private:
+  struct Group;  // sequences that run together
+  std::string hidden_path(int32_t i) const;
+  void linear(const CalibratedLayer& layer, LayerLinear which, MatView x, MatMut y);
+  void run_attention(const CalibratedLayer& layer, Group& group, MatView normed, MatMut attended);
+  void run_gate_up(const CalibratedLayer& layer, MatView normed, MatMut gate);
+  void drop_unusable(MatMut x);
+  void norm(std::span<const float> gain, MatView x, MatMut y);
+
+  const Artifact& artifact_;
+  const Calibration& calibration_;
+  std::string scratch_;
+  ThreadPool& threads_;
+  ModelConfig config_;
+  ModuleNames names_;
+  std::unique_ptr<Backend> backend_;
+  KvShape kv_;
+  std::unique_ptr<PagePool> pool_;
+  std::vector<Group> groups_;
+  std::unique_ptr<Group> probe_group_;
+  std::vector<int64_t> probe_rows_;  // of the probe's sequences: first rows in the files
+  std::unique_ptr<RowFile> hidden_, attended_, middle_, gated_;
+  int64_t n_dropped_ = 0;
+  Matrix x_, normed_, q_, k_, v_, gate_, up_, out_;
+};
+
+}  // namespace sinter

@@ -1,0 +1,91 @@
+#include "compress/observer.h"
+
+#include <array>
+#include <limits>
+#include <vector>
+
+#include "base/error.h"
+
+namespace sinter {
+namespace {
+
+// Down to 0.5 because 2-bit grids clip that hard.
+constexpr std::array<float, 21> kShrinks = {1.0f,   0.975f, 0.95f,  0.925f, 0.9f,   0.875f, 0.85f,
+                                            0.825f, 0.8f,   0.775f, 0.75f,  0.725f, 0.7f,   0.675f,
+                                            0.65f,  0.625f, 0.6f,   0.575f, 0.55f,  0.525f, 0.5f};
+
+constexpr std::array kNames = {"minmax", "mse", "inputs"};
+
+double squared(std::span<const float> d) {
+  double sum = 0;
+  for (const float x : d) sum += double{x} * double{x};
+  return sum;
+}
+
+// d^T G d, of the group's block of the Gram matrix.
+double seen_by_inputs(std::span<const float> d, MatView gram, int64_t first) {
+  double sum = 0;
+  for (size_t i = 0; i < d.size(); ++i) {
+    const float* row = gram.at + (first + static_cast<int64_t>(i)) * gram.stride + first;
+    float dot = 0;
+    for (size_t j = 0; j < d.size(); ++j) dot += row[j] * d[j];
+    sum += double{dot} * double{d[i]};
+  }
+  return sum;
+}
+
+}  // namespace
+
+Observer observer_named(const std::string& name, const std::string& place) {
+  for (size_t i = 0; i < kNames.size(); ++i) {
+    if (name == kNames[i]) return static_cast<Observer>(i);
+  }
+  fail(Fault::bad_input, "recipe-field", "{}: expected one of {}, found \"{}\"", place,
+       fmt::join(kNames, ", "), name.substr(0, 60));
+}
+
+std::span<const float> shrinks() { return kShrinks; }
+
+void group_errors(Observer observer, std::span<const float> w, std::span<const float> back,
+                  MatView gram, std::span<double> errors) {
+  const size_t group = w.size() / errors.size();
+  std::vector<float> d(w.size());
+  for (size_t i = 0; i < d.size(); ++i) d[i] = back[i] - w[i];
+  for (size_t g = 0; g < errors.size(); ++g) {
+    const auto part = std::span<const float>(d).subspan(g * group, group);
+    errors[g] = observer == Observer::inputs
+                    ? seen_by_inputs(part, gram, static_cast<int64_t>(g * group))
+                    : squared(part);
+  }
+}
+
+void fit_by(Observer observer, const Format& format, std::span<const float> w, const Fit& fit,
+            MatView gram, uint8_t* params, uint8_t* codes) {
+  if (observer == Observer::minmax) {
+    format.codec->fit_row(format, w, fit, params);
+    return;
+  }
+  const auto group = static_cast<size_t>(scale_columns(format, static_cast<int64_t>(w.size())));
+  const size_t n_groups = w.size() / group;
+  std::vector<float> back(w.size()), best(n_groups, 1.0f);
+  std::vector<double> least(n_groups, std::numeric_limits<double>::infinity());
+  Fit tried = fit;
+  std::vector<double> errors(n_groups);
+  for (const float shrink : kShrinks) {
+    tried.shrink = shrink;
+    format.codec->fit_row(format, w, tried, params);
+    format.codec->pack_row(format, w, params, codes);
+    format.codec->unpack_row(format, codes, params, back);
+    group_errors(observer, w, back, gram, errors);
+    for (size_t g = 0; g < n_groups; ++g) {
+      if (errors[g] >= least[g]) continue;
+      least[g] = errors[g];
+      best[g] = shrink;
+    }
+  }
+  tried.shrink = 1;
+  tried.group_shrinks = best;
+  format.codec->fit_row(format, w, tried, params);
+}
+
+}  // namespace sinter
