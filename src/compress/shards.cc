@@ -53,13 +53,16 @@ CompressResult write_shards(const Artifact& base, const std::string& out_dir,
                      .digest = Artifact::open(out_dir)->digest(),
                      .base_digest = identity.base_digest,
                      .base_scheme = base.scheme(),
+                     .tokenizer_digest = tokenizer_digest(base),
+                     .template_digest = template_digest(base),
                      .recipe = work.recipe,
                      .recipe_digest = identity.recipe_digest,
                      .build = identity.build,
                      .corpus = work.corpus,
                      .tensors = std::move(tensors),
                      .notes = std::move(notes),
-                     .proof = work.prove ? work.prove() : Json()};
+                     .proof = work.prove ? work.prove() : Json(),
+                     .verified = "unverified"};
   write_manifest(out_dir, result.manifest);
   out.finish();
   return result;

@@ -47,7 +47,7 @@ class JsonSchema {
   Json schema_;
   std::string where_;
   int n_nodes_ = 0;
-  std::map<std::string, Pattern> patterns_;  // compiled once, by expression
+  std::map<std::string, ItemPattern> patterns_;  // compiled once, by expression
 };
 
 }  // namespace sinter

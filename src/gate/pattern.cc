@@ -17,7 +17,7 @@ constexpr uint32_t kMaxHeapKib = 65'536;
 
 }  // namespace
 
-struct Pattern::Compiled {
+struct ItemPattern::Compiled {
   pcre2_code* code = nullptr;
   pcre2_match_context* context = nullptr;
   pcre2_match_data* match = nullptr;
@@ -29,7 +29,7 @@ struct Pattern::Compiled {
   }
 };
 
-Pattern::Pattern(const std::string& expression, const std::string& where)
+ItemPattern::ItemPattern(const std::string& expression, const std::string& where)
     : compiled_(std::make_unique<Compiled>()) {
   if (expression.size() > kMaxPatternBytes) {
     fail(Fault::bad_input, "pattern-syntax",
@@ -57,11 +57,11 @@ Pattern::Pattern(const std::string& expression, const std::string& where)
   pcre2_set_heap_limit(compiled_->context, kMaxHeapKib);
 }
 
-Pattern::~Pattern() = default;
-Pattern::Pattern(Pattern&&) noexcept = default;
-Pattern& Pattern::operator=(Pattern&&) noexcept = default;
+ItemPattern::~ItemPattern() = default;
+ItemPattern::ItemPattern(ItemPattern&&) noexcept = default;
+ItemPattern& ItemPattern::operator=(ItemPattern&&) noexcept = default;
 
-bool Pattern::run(std::string_view text, uint32_t options) const {
+bool ItemPattern::run(std::string_view text, uint32_t options) const {
   const int found = pcre2_match(compiled_->code, reinterpret_cast<PCRE2_SPTR>(text.data()),
                                 text.size(), 0, options, compiled_->match, compiled_->context);
   if (found >= 0) return true;
@@ -73,9 +73,9 @@ bool Pattern::run(std::string_view text, uint32_t options) const {
        compiled_->expression.substr(0, 80), kMaxSteps, text.size());
 }
 
-bool Pattern::search(std::string_view text) const { return run(text, 0); }
+bool ItemPattern::search(std::string_view text) const { return run(text, 0); }
 
-bool Pattern::full_match(std::string_view text) const {
+bool ItemPattern::full_match(std::string_view text) const {
   return run(text, PCRE2_ANCHORED | PCRE2_ENDANCHORED);
 }
 

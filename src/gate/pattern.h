@@ -1,5 +1,6 @@
-// A regular expression (PCRE2, UTF-8) under limits: an expression from a suite file may be slow on
-// an answer nobody foresaw, and then the item is an error, never a hang and never a zero.
+// A regular expression (PCRE2, UTF-8) of an item, under limits: an expression from a suite file may
+// be slow on an answer nobody foresaw, and then the item is an error, never a hang and never a
+// zero.
 #pragma once
 
 #include <memory>
@@ -8,13 +9,13 @@
 
 namespace sinter {
 
-class Pattern {
+class ItemPattern {
  public:
   // Throws Error(bad_input, "pattern-syntax"), the message beginning with `where`.
-  Pattern(const std::string& expression, const std::string& where);
-  ~Pattern();
-  Pattern(Pattern&&) noexcept;
-  Pattern& operator=(Pattern&&) noexcept;
+  ItemPattern(const std::string& expression, const std::string& where);
+  ~ItemPattern();
+  ItemPattern(ItemPattern&&) noexcept;
+  ItemPattern& operator=(ItemPattern&&) noexcept;
 
   // Text that is not UTF-8 matches nothing. Throws Error(exhausted, "pattern-limit") when the
   // search takes more than a fixed number of steps.

@@ -10,12 +10,12 @@ void check(const Item& item, const std::string& where) {
   allow_only(item, where, {"pattern", "fullmatch"});
   const JsonFields fields(item.scorer, where + ": scorer");
   fields.boolean("fullmatch", false);
-  Pattern(fields.string("pattern"), where);
+  ItemPattern(fields.string("pattern"), where);
 }
 
 Score score(const Item& item, const Evidence& evidence) {
   const JsonFields fields(item.scorer, "scorer");
-  const Pattern pattern(fields.string("pattern"), item.id);
+  const ItemPattern pattern(fields.string("pattern"), item.id);
   const std::string_view text = trimmed(evidence.answer.text);
   Score s;
   s.pass = fields.boolean("fullmatch", false) ? pattern.full_match(text) : pattern.search(text);
