@@ -1,6 +1,7 @@
 #include "compress/observer.h"
 
 #include <array>
+#include <cmath>
 #include <limits>
 #include <vector>
 
@@ -14,11 +15,17 @@ constexpr std::array<float, 21> kShrinks = {1.0f,   0.975f, 0.95f,  0.925f, 0.9f
                                             0.825f, 0.8f,   0.775f, 0.75f,  0.725f, 0.7f,   0.675f,
                                             0.65f,  0.625f, 0.6f,   0.575f, 0.55f,  0.525f, 0.5f};
 
-constexpr std::array kNames = {"minmax", "mse", "inputs"};
+constexpr std::array kNames = {"minmax", "mse", "norm", "inputs"};
 
 double squared(std::span<const float> d) {
   double sum = 0;
   for (const float x : d) sum += double{x} * double{x};
+  return sum;
+}
+
+double powered(std::span<const float> d) {
+  double sum = 0;
+  for (const float x : d) sum += std::pow(std::abs(double{x}), 2.4);
   return sum;
 }
 
@@ -53,9 +60,11 @@ void group_errors(Observer observer, std::span<const float> w, std::span<const f
   for (size_t i = 0; i < d.size(); ++i) d[i] = back[i] - w[i];
   for (size_t g = 0; g < errors.size(); ++g) {
     const auto part = std::span<const float>(d).subspan(g * group, group);
-    errors[g] = observer == Observer::inputs
-                    ? seen_by_inputs(part, gram, static_cast<int64_t>(g * group))
-                    : squared(part);
+    if (observer == Observer::inputs) {
+      errors[g] = seen_by_inputs(part, gram, static_cast<int64_t>(g * group));
+    } else {
+      errors[g] = observer == Observer::norm ? powered(part) : squared(part);
+    }
   }
 }
 

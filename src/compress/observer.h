@@ -13,6 +13,7 @@ namespace sinter {
 enum class Observer : uint8_t {
   minmax,  // the peak
   mse,     // least squared error of the weights
+  norm,    // least sum of |error|^2.4: GPTQ's own, to which large errors count more
   inputs,  // least squared error of the group's part of the output, over the calibration tokens:
            // AWQ's clip search, with the inputs' Gram matrix in place of a sample of them
 };

@@ -105,7 +105,7 @@ TEST(Recipe, WrongWordsAreRefusedWithTheNearest) {
   expect_refused(rtn("scheme: W8A8, group_size: 64"), "recipe-field", "W8A8");
   expect_refused(rtn("scheme: W8A16, strategy: group"), "recipe-field", "group_size");
   expect_refused(rtn("scheme: W4A16, symmetric: yes"), "recipe-field", "true or false");
-  expect_refused(rtn("scheme: W4A16, observer: ms"), "recipe-field", "minmax, mse");
+  expect_refused(rtn("scheme: W4A16, observer: ms"), "recipe-field", "minmax, mse, norm, inputs");
   expect_refused(rtn("scheme: W4A16, ignore: [[a]]"), "recipe-field", "list of names");
   expect_refused(rtn("scheme: W4A16, ignore: ['re:(']"), "pattern-syntax", "regular expression");
   expect_refused(rtn("scheme: W4A16, overrides: [{scheme: W8A16}]"), "recipe-field", "match");

@@ -185,8 +185,9 @@ Step read_gptq(const YamlNode& node, const std::string& where) {
   Words own;
   own.damp = fields.number("damp", own.damp, 0, kMostDamp);
   own.act_order = fields.boolean("act_order", own.act_order);
-  return {.transform = nullptr,
-          .round = std::make_shared<Gptq>(read_round_words(fields, where), own)};
+  RoundWords words = read_round_words(fields, where);
+  if (!fields.has("observer")) words.observer = Observer::norm;
+  return {.transform = nullptr, .round = std::make_shared<Gptq>(std::move(words), own)};
 }
 
 }  // namespace sinter
