@@ -44,7 +44,7 @@ def main(checkpoint, data_dir, out):
         "head_dim": c["head_dim"], "hidden_act": "silu", "max_position_embeddings": c["max_len"], "rms_norm_eps": c["eps"], "rope_theta": c["theta"],
         "rope_scaling": None, "tie_word_embeddings": True, "attention_bias": False, "mlp_bias": False, "attention_dropout": 0.0, "initializer_range": 0.02,
         "bos_token_id": D.BOS, "eos_token_id": D.END, "pad_token_id": D.PAD, "use_cache": True})
-    dump(os.path.join(out, "generation_config.json"), {"bos_token_id": D.BOS, "eos_token_id": [D.END], "pad_token_id": D.PAD, "do_sample": False, "temperature": 0.0, "max_new_tokens": 256})
+    dump(os.path.join(out, "generation_config.json"), {"bos_token_id": D.BOS, "eos_token_id": [D.END], "pad_token_id": D.PAD, "do_sample": False, "max_new_tokens": 256})
     with open(os.path.join(HERE, "chat_template.jinja"), encoding="utf-8") as f:
         template = f.read().rstrip("\n")
     with open(os.path.join(out, "chat_template.jinja"), "w", encoding="utf-8") as f:
