@@ -69,7 +69,14 @@ Json write_gguf_file(const Options& o, std::string& text) {
   for (const auto& [type, n] : written.matrices) kinds.push_back(fmt::format("{} x {}", n, type));
   text = fmt::format("{}\n  matrices         {}\n  size             {} bytes\n", o.out,
                      fmt::join(kinds, ", "), written.bytes);
-  return {{"bytes", written.bytes}, {"matrices", written.matrices}, {"notes", written.notes}};
+  if (written.n_exact > 0) {
+    text += fmt::format("  not rounded      {} matrices in other blocks: every weight is equal\n",
+                        written.n_exact);
+  }
+  return {{"bytes", written.bytes},
+          {"matrices", written.matrices},
+          {"exact", written.n_exact},
+          {"notes", written.notes}};
 }
 
 Json write_dialect(const Options& o, const StoredDialect& dialect, std::string& text) {
@@ -136,7 +143,8 @@ std::function<int()> setup(CLI::App& app) {
   app.add_option("-o,--out", o->out, "What to write.")->required();
   app.add_option("--to", o->to, "The target. Default: gguf, if OUT ends in .gguf.");
   app.add_option("--type", o->type,
-                 fmt::format("GGUF: the format of matrices: {}. Default: as stored.",
+                 fmt::format("GGUF: the format of matrices: {}. Default: as stored, or in "
+                             "blocks that hold the same values.",
                              fmt::join(gguf_formats(), ", ")));
   app.add_option("--embedding-type", o->embedding_type, "GGUF: of the embedding. Default: --type.");
   app.add_option("--head-type", o->head_type, "GGUF: of an untied head. Default: --type.");

@@ -8,6 +8,7 @@
 
 #include "artifact/gguf.h"
 #include "artifact/gguf_config.h"
+#include "artifact/gguf_exact.h"
 #include "artifact/gguf_names.h"
 #include "artifact/gguf_tokenizer.h"
 #include "base/error.h"
@@ -96,7 +97,13 @@ struct PlannedMatrix {
   std::string module;  // empty: `values` are the tensor
   int64_t rows = 0, cols = 0;
   bool interleave = false;
+  bool exact = false;  // by pack_exact_row
   std::vector<float> values;
+};
+
+struct Choice {
+  const Codec* codec;
+  bool exact;
 };
 
 PlannedMatrix values_of(std::vector<float> values) {
@@ -228,26 +235,36 @@ class GgufWriter {
   void matrix(const std::string& module, int64_t rows, int64_t cols, const Codec* own) {
     planned_.insert(module);
     const std::string name = module + ".weight";
+    const Choice choice = choose(module, rows, cols, own != nullptr ? own : options_.type);
+    if (choice.exact) ++written_.n_exact;
     add({.name = gguf_name(name).value(),
          .shape = {rows, cols},
-         .codec = codec_of(module, rows, cols, own != nullptr ? own : options_.type),
+         .codec = choice.codec,
          .source = {.module = module,
                     .rows = rows,
                     .cols = cols,
                     .interleave = interleaved(name),
+                    .exact = choice.exact,
                     .values = {}}});
     ++written_.matrices[tensors_.back().codec->name];
   }
 
-  const Codec* codec_of(const std::string& module, int64_t rows, int64_t cols,
-                        const Codec* wanted) {
-    const Codec* stored = artifact_.matrix(module, rows, cols).format.codec;
+  Choice choose(const std::string& module, int64_t rows, int64_t cols, const Codec* wanted) {
+    const Weight weight = artifact_.matrix(module, rows, cols);
+    const Codec* stored = weight.format.codec;
+    std::string why;
+    const Codec* exact = nullptr;
+    if (!stored->is_plain && gguf_type_of(*stored) == nullptr) {
+      exact = exact_blocks(weight, wanted, pool_, why);
+    }
     artifact_.release(module, false);  // converted again when it is written: one at a time
+    if (exact != nullptr) return {exact, true};
     const Codec* codec = wanted == nullptr ? stored : wanted;
     if (gguf_type_of(*codec) == nullptr) {
       fail(Fault::unsupported, "gguf-write",
-           "{}: module \"{}\": GGUF has no format {}; choose one with --type, such as q8_0 or q4_k",
-           artifact_.directory(), module, codec->name);
+           "{}: module \"{}\" is {}, which no format of GGUF holds as it is: {}; --type (such as "
+           "q8_0 or q4_k) rounds it once more",
+           artifact_.directory(), module, to_string(weight.format), why);
     }
     while (cols % codec->col_multiple({.codec = codec}) != 0) {
       const auto next = std::find_if(kFallbacks.begin(), kFallbacks.end(),
@@ -259,7 +276,7 @@ class GgufWriter {
       note("{}: {} columns do not fill blocks of {}; written as {}", module, cols, wanted->name,
            codec->name);
     }
-    return codec;
+    return {codec, false};
   }
 
   // --- The header ---------------------------------------------------------------------------
@@ -418,7 +435,7 @@ class GgufWriter {
     std::vector<char> slab(static_cast<size_t>(slab_rows * row_bytes));
     for (int64_t begin = 0; begin < source.rows; begin += slab_rows) {
       const int64_t n = std::min(slab_rows, source.rows - begin);
-      std::atomic<bool> too_large = false;
+      std::atomic<bool> too_large = false, differs = false;
       pool_.run(n, 8, [&](int64_t from, int64_t to) {
         std::vector<float> row(static_cast<size_t>(source.cols));
         for (int64_t r = from; r < to; ++r) {
@@ -429,6 +446,13 @@ class GgufWriter {
             continue;
           }
           unpack_row(weight, in, row);
+          if (source.exact) {
+            pack_exact_row(weight, in, *t.codec, out);
+            std::vector<float> same(row.size());
+            t.codec->unpack_row(target, out, nullptr, same);
+            if (same != row) differs = true;
+            continue;
+          }
           // bf16 and f32 hold what the checkpoint holds; everything else has half-precision scales.
           if (t.codec != &kF32 && t.codec != &kBf16) {
             for (const float x : row) {
@@ -442,6 +466,12 @@ class GgufWriter {
         fail(Fault::unsupported, "gguf-write",
              "{}: module \"{}\" has weights beyond {}, which {} cannot hold; choose bf16 or f32",
              artifact_.directory(), source.module, kMaxHalf, t.codec->name);
+      }
+      if (differs) {
+        fail(Fault::corrupt, "convert-proof",
+             "{}: module \"{}\" has other values as {}; this is a fault of sinter's, and nothing "
+             "was kept",
+             artifact_.directory(), source.module, t.codec->name);
       }
       file.write({slab.data(), static_cast<size_t>(n * row_bytes)});
     }

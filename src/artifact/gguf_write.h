@@ -14,8 +14,9 @@
 namespace sinter {
 
 struct GgufWriteOptions {
-  // A plain or a GGUF block format, for every matrix whose columns it fits; null = as stored, where
-  // GGUF has the format. Embedding and head may have their own.
+  // A plain or a GGUF block format, for every matrix whose columns it fits; null = as stored, or in
+  // the smallest blocks that hold the same values (gguf_exact.h). Embedding and head may have their
+  // own.
   const Codec* type = nullptr;
   const Codec* embedding_type = nullptr;  // null = `type`
   const Codec* head_type = nullptr;       // null = `type`
@@ -26,12 +27,13 @@ struct GgufWriteOptions {
 struct GgufWritten {
   int64_t bytes = 0;
   std::map<std::string, int64_t> matrices;  // of each type, how many
-  std::vector<std::string> notes;           // what is not as it was asked for, for people
+  int64_t n_exact = 0;  // matrices that changed their format and no value: compared when written
+  std::vector<std::string> notes;  // what is not as it was asked for, for people
 };
 
 // The config must be one that model/config.h accepts: ask it first. Throws
-// Error(unsupported, "gguf-architecture" | "gguf-tokenizer" | "gguf-write"), and Error(io)
-// without leaving a file. `progress(done, total)` counts tensors.
+// Error(unsupported, "gguf-architecture" | "gguf-tokenizer" | "gguf-write"), Error(corrupt,
+// "convert-proof"), and Error(io) without leaving a file. `progress(done, total)` counts tensors.
 GgufWritten write_gguf(const Artifact& artifact, const std::string& path,
                        const GgufWriteOptions& options, ThreadPool& pool,
                        const std::function<void(int64_t, int64_t)>& progress);
