@@ -5,7 +5,6 @@
 #include "app/corpus_page.h"
 #include "app/loaded_model.h"
 #include "artifact/artifact.h"
-#include "base/digest.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/progress.h"
@@ -37,13 +36,11 @@ int build(BuildOptions& o) {
   const auto artifact = Artifact::open(o.model, {.weights_only = true});
   const auto read = [&](const std::string& name) { return artifact->text_file(name); };
   const auto chat = Chat::load(o.model, read);
-  auto source = read("chat_template.jinja");
-  if (!source) source = read("tokenizer_config.json");
   const Json m = build_corpus(o.corpus,
                               {.chat = *chat,
                                .context = context_of(*artifact),
-                               .tokenizer_digest = sha256_hex(read("tokenizer.json").value_or("")),
-                               .template_digest = source ? sha256_hex(*source) : ""},
+                               .tokenizer_digest = tokenizer_digest(*artifact),
+                               .template_digest = template_digest(*artifact)},
                               o.out);
   if (o.corpus.suites.empty()) {
     fmt::print(stderr,
@@ -99,9 +96,8 @@ CorpusActivations measure(const Corpus& corpus, const ReportOptions& o) {
   const auto backend = std::shared_ptr(make_cpu_backend(o.engine.threads, o.engine.isa));
   const LoadedModel model = LoadedModel::load(o.model, backend, o.engine);
   const Chat& chat = model.need_chat();
-  const auto read = model.artifact->text_file("tokenizer.json");
-  const std::string digest = sha256_hex(read.value_or(""));
-  if (const Json& built = corpus.manifest.value("tokenizer", Json()); built != digest) {
+  const Json& built = corpus.manifest.value("tokenizer", Json());
+  if (built != tokenizer_digest(*model.artifact)) {
     fmt::print(stderr,
                "warning: {} was built for another tokenizer than {} has; its counts of tokens are "
                "not this model's\n",

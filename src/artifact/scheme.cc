@@ -107,6 +107,11 @@ bool has_input_scale(const Scheme& scheme) {
          scheme.activation == ActivationMode::fp8_tensor;
 }
 
+float input_scale(const Scheme& scheme, float peak) {
+  const float last = scheme.activation == ActivationMode::int8_tensor ? 127 : 448;
+  return peak > 0 ? peak / last : 1;
+}
+
 namespace {
 
 // Of floats.

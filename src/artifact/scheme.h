@@ -49,6 +49,8 @@ Format format_of(const Scheme& scheme, DType scale, int64_t cols);
 int64_t rows_of_scale(const Scheme& scheme, int64_t rows);
 // Whether inputs have a scale that calibration measures.
 bool has_input_scale(const Scheme& scheme);
+// That scale, to the last level of the codes; `peak`: the largest |x| of all tokens.
+float input_scale(const Scheme& scheme, float peak);
 
 // What is wrong with a combination ("expected ..., found ..."), or "" if Sinter writes it.
 std::string scheme_problem(const Scheme& scheme);

@@ -91,6 +91,8 @@ class Backend {
     const LinearOp op{&weight, bias, y};
     linears({&op, 1}, x);
   }
+  // x as a weight of this mode, one without an order of columns, sees it: rounded and back.
+  virtual void round_inputs(Activation activation, MatMut x) = 0;
   // y[i] = row tokens[i] of the table, as it is stored.
   virtual void embed(const Weight& table, std::span<const int32_t> tokens, MatMut y) = 0;
   // y[i] = x[i] / sqrt(mean(x[i]^2) + eps) * gain, on each of the row's chunks of gain.size().

@@ -38,75 +38,6 @@ void round_scaled(MatView w, std::span<const float> s, const RoundTarget& target
   });
 }
 
-// How inputs are rounded: columns of one scale (0 = all), and the largest level.
-struct InputGrid {
-  int64_t group;
-  float most;
-  bool integer, measured;  // measured: one scale for all tokens
-};
-
-const InputGrid* input_grid(ActivationMode mode) {
-  static constexpr InputGrid kToken8 = {0, 127, true, false}, kTensor8 = {0, 127, true, true},
-                             kTokenFp8 = {0, 448, false, false}, kTensorFp8 = {0, 448, false, true},
-                             kGroupFp8 = {128, 448, false, false};
-  switch (mode) {
-    case ActivationMode::exact:
-      return nullptr;
-    case ActivationMode::int8:
-    case ActivationMode::int8_token:
-      return &kToken8;
-    case ActivationMode::int8_tensor:
-      return &kTensor8;
-    case ActivationMode::fp8_token:
-      return &kTokenFp8;
-    case ActivationMode::fp8_tensor:
-      return &kTensorFp8;
-    case ActivationMode::fp8_group:
-      return &kGroupFp8;
-  }
-  return nullptr;
-}
-
-// x = Q(x / s) s, as the scheme rounds inputs. `peak`: the largest |x / s| of all tokens.
-void round_inputs(const InputGrid& grid, std::span<const float> s, float peak, MatMut x) {
-  for (int64_t i = 0; i < x.rows; ++i) {
-    const std::span<float> row = x.row(i);
-    const size_t group = grid.group == 0 ? row.size() : static_cast<size_t>(grid.group);
-    for (size_t g = 0; g < row.size(); g += group) {
-      const size_t end = std::min(row.size(), g + group);
-      float most = grid.measured ? peak : 0;
-      for (size_t j = g; j < end && !grid.measured; ++j) {
-        most = std::max(most, std::abs(row[j] / s[j]));
-      }
-      if (most == 0) continue;
-      const float scale = most / grid.most;
-      for (size_t j = g; j < end; ++j) {
-        const float level = std::clamp(row[j] / s[j] / scale, -grid.most, grid.most);
-        row[j] =
-            (grid.integer ? std::nearbyint(level) : e4m3_to_f32(f32_to_e4m3(level))) * scale * s[j];
-      }
-    }
-  }
-}
-
-double squared_difference(MatView a, MatView b, ThreadPool& threads) {
-  std::vector<double> rows(static_cast<size_t>(a.rows));
-  threads.run(a.rows, 16, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const auto x = a.row(i), y = b.row(i);
-      double sum = 0;
-      for (size_t j = 0; j < x.size(); ++j) {
-        const double d = double{x[j]} - double{y[j]};
-        sum += d * d;
-      }
-      rows[static_cast<size_t>(i)] = sum;
-    }
-  });
-  double sum = 0;
-  for (const double r : rows) sum += r;
-  return sum;
-}
-
 }  // namespace
 
 double output_error(MatView difference, MatView gram, ThreadPool& threads) {
@@ -152,6 +83,22 @@ void BlockError::run_block(MatView x, MatMut out) {
   }
 }
 
+// Q(x / s) s, as the scheme rounds inputs.
+Matrix BlockError::rounded_inputs(const Scheme& scheme, std::span<const float> s) const {
+  const std::vector<float>& peaks = job_.statistics(input_).peak;
+  Matrix x(x_.rows, x_.cols);
+  float peak = 0;
+  for (size_t j = 0; j < s.size(); ++j) peak = std::max(peak, peaks[j] / s[j]);
+  for (int64_t i = 0; i < x.rows(); ++i) {
+    for (size_t j = 0; j < s.size(); ++j) x.row(i)[j] = x_.row(i)[j] / s[j];
+  }
+  job_.walk.round_inputs({.mode = scheme.activation, .scale = input_scale(scheme, peak)}, x.view());
+  for (int64_t i = 0; i < x.rows(); ++i) {
+    for (size_t j = 0; j < s.size(); ++j) x.row(i)[j] *= s[j];
+  }
+  return x;
+}
+
 double BlockError::of(std::span<const float> s) {
   ThreadPool& threads = job_.walk.threads();
   double sum = 0;
@@ -171,27 +118,21 @@ double BlockError::of(std::span<const float> s) {
     }
     return sum;
   }
-  const InputGrid* grid = nullptr;
+  const Scheme* scheme = nullptr;
   const auto readers = readers_of(input_);
   for (size_t i = 0; i < readers.size(); ++i) {
     const RoundTarget& target = job_.target(readers[i]);
     if (target.step == nullptr) continue;
-    grid = input_grid(target.scheme.activation);
+    scheme = &target.scheme;
     round_scaled(std::as_const(job_.layer).weight(readers[i]).view(), s, target, threads, scaled_,
                  rounded_[i]);
     std::swap(job_.layer.weight(readers[i]), rounded_[i]);
   }
   Matrix out(exact_.rows(), exact_.cols());
-  if (grid == nullptr) {
+  if (scheme == nullptr || scheme->activation == ActivationMode::exact) {
     run_block(x_, out.view());
   } else {
-    float peak = 0;
-    for (size_t j = 0; j < s.size(); ++j) {
-      peak = std::max(peak, job_.statistics(input_).peak[j] / s[j]);
-    }
-    Matrix x(x_.rows, x_.cols);
-    std::copy_n(x_.at, x_.rows * x_.cols, x.view().at);
-    round_inputs(*grid, s, peak, x.view());
+    const Matrix x = rounded_inputs(*scheme, s);
     run_block(x.view(), out.view());
   }
   for (size_t i = 0; i < readers.size(); ++i) {
@@ -199,7 +140,7 @@ double BlockError::of(std::span<const float> s) {
       std::swap(job_.layer.weight(readers[i]), rounded_[i]);
     }
   }
-  return squared_difference(exact_.view(), out.view(), threads);
+  return rounding_error(exact_.view(), std::as_const(out).view(), threads).squared;
 }
 
 }  // namespace sinter

@@ -24,6 +24,7 @@ class BlockError {
   bool by_gram() const;
   MatView probe_input() const;
   void run_block(MatView x, MatMut out);
+  Matrix rounded_inputs(const Scheme& scheme, std::span<const float> s) const;
 
   const LayerToTransform& job_;
   LayerInput input_;

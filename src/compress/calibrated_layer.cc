@@ -2,24 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <optional>
 
-#include "base/digest.h"
 #include "base/error.h"
 #include "compress/block_error.h"
 #include "compress/round.h"
 
 namespace sinter {
 namespace {
-
-// The statistics that an input needs, if any step does.
-std::optional<InputStatistics> wanted(bool any, int64_t k, bool with_gram) {
-  if (!any) return std::nullopt;
-  return InputStatistics(k, with_gram);
-}
-
-InputStatistics* pointer(std::optional<InputStatistics>& s) { return s ? &*s : nullptr; }
 
 // Floats as a tensor of the checkpoint's type.
 OwnedTensor dense_tensor(const std::string& name, const StoredTensor& like, MatView values) {
@@ -35,12 +25,6 @@ OwnedTensor dense_tensor(const std::string& name, const StoredTensor& like, MatV
   return t;
 }
 
-// The scale of static inputs, by the largest |x| of all tokens: to the last level of their codes.
-float input_scale(const Scheme& scheme, float peak) {
-  const float last = scheme.activation == ActivationMode::int8_tensor ? 127 : 448;
-  return peak > 0 ? peak / last : 1;
-}
-
 }  // namespace
 
 struct LayerCompressor::Work {
@@ -52,7 +36,7 @@ struct LayerCompressor::Work {
   std::vector<ManifestNote> notes;
 };
 
-LayerCompressor::Result LayerCompressor::run(const PlannedShard& shard) {
+ShardContent LayerCompressor::run(const PlannedShard& shard) {
   const auto index = static_cast<int32_t>(shard.layer);
   Work work{.layer = walk_.load(index), .targets = {}, .rounded = {}, .records = {}, .notes = {}};
   for (const LayerLinear l : kLayerLinears) {
@@ -63,45 +47,32 @@ LayerCompressor::Result LayerCompressor::run(const PlannedShard& shard) {
   }
   const int64_t dropped = walk_.n_dropped();
   if (!recipe_.transforms.empty()) transform(work);
-
-  const auto statistics = [&](LayerInput input) {
-    bool any = false, gram = false;
-    for (const LayerLinear l : readers_of(input)) {
-      const RoundTarget& target = work.targets[static_cast<size_t>(l)];
-      if (target.step == nullptr) continue;
-      gram = gram || target.step->needs_gram();
-      any = any || gram || has_input_scale(target.scheme);
-    }
-    return wanted(any, walk_.input_size(input), gram);
-  };
-  {
-    std::optional<InputStatistics> s = statistics(LayerInput::attn);
-    walk_.attn_inputs(work.layer, pointer(s));
-    round(work, LayerInput::attn, pointer(s));
+  for (const LayerInput input : kLayerInputs) {
+    std::optional<InputStatistics> statistics = wanted(work, input);
+    InputStatistics* const known = statistics ? &*statistics : nullptr;
+    walk_.advance(work.layer, input, known);
+    round(work, input, known);
   }
-  {
-    std::optional<InputStatistics> s = statistics(LayerInput::o);
-    walk_.attention(work.layer, pointer(s));
-    round(work, LayerInput::o, pointer(s));
-  }
-  {
-    std::optional<InputStatistics> s = statistics(LayerInput::ffn);
-    walk_.ffn_inputs(work.layer, pointer(s));
-    round(work, LayerInput::ffn, pointer(s));
-  }
-  {
-    std::optional<InputStatistics> s = statistics(LayerInput::down);
-    walk_.down_inputs(work.layer, pointer(s));
-    round(work, LayerInput::down, pointer(s));
-  }
-  Result result = store(work, shard);
-  if (index + 1 < walk_.config().n_layers) result.record.next_inputs = walk_.finish(work.layer);
+  ShardContent content = store(work, shard);
+  if (index + 1 < walk_.config().n_layers) content.record.next_inputs = walk_.finish(work.layer);
   if (walk_.n_dropped() > dropped) {
-    result.record.notes.push_back(
+    content.record.notes.push_back(
         {shard.label, fmt::format("{} activations set to zero", walk_.n_dropped() - dropped),
          "they were not finite numbers"});
   }
-  return result;
+  return content;
+}
+
+std::optional<InputStatistics> LayerCompressor::wanted(const Work& work, LayerInput input) const {
+  bool any = false, gram = false;
+  for (const LayerLinear l : readers_of(input)) {
+    const RoundTarget& target = work.targets[static_cast<size_t>(l)];
+    if (target.step == nullptr) continue;
+    gram = gram || target.step->needs_gram();
+    any = any || gram || has_input_scale(target.scheme);
+  }
+  if (!any) return std::nullopt;
+  return InputStatistics(walk_.input_size(input), gram);
 }
 
 void LayerCompressor::transform(Work& work) const {
@@ -109,13 +80,8 @@ void LayerCompressor::transform(Work& work) const {
   for (const LayerInput input : kLayerInputs) {
     const bool gram = std::any_of(recipe_.transforms.begin(), recipe_.transforms.end(),
                                   [&](const auto& step) { return step->needs_gram(input); });
-    inputs.emplace_back(walk_.input_size(input), gram);
+    walk_.advance(work.layer, input, &inputs.emplace_back(walk_.input_size(input), gram));
   }
-  const auto at = [&](LayerInput input) { return &inputs[static_cast<size_t>(input)]; };
-  walk_.attn_inputs(work.layer, at(LayerInput::attn));
-  walk_.attention(work.layer, at(LayerInput::o));
-  walk_.ffn_inputs(work.layer, at(LayerInput::ffn));
-  walk_.down_inputs(work.layer, at(LayerInput::down));
 
   const ModuleNames& names = walk_.names();
   const std::string prefix = fmt::format(fmt::runtime(names.layer), work.layer.index);
@@ -212,9 +178,9 @@ void LayerCompressor::round(Work& work, LayerInput input, const InputStatistics*
   }
 }
 
-LayerCompressor::Result LayerCompressor::store(const Work& work, const PlannedShard& shard) const {
-  Result result;
-  result.record.notes = work.notes;
+ShardContent LayerCompressor::store(const Work& work, const PlannedShard& shard) const {
+  ShardContent content;
+  content.record.notes = work.notes;
   const ModuleNames& names = walk_.names();
   const LayerVectors before = load_layer_vectors(base_, walk_.config(), names, work.layer.index);
   const std::string prefix = fmt::format(fmt::runtime(names.layer), work.layer.index);
@@ -255,37 +221,31 @@ LayerCompressor::Result LayerCompressor::store(const Work& work, const PlannedSh
           [&](LayerLinear l) { return work.records[static_cast<size_t>(l)].name == t.module; });
       SINTER_CHECK(linear != kLayerLinears.end());
       const auto at = static_cast<size_t>(*linear);
-      result.record.tensors.push_back(work.records[at]);
+      content.record.tensors.push_back(work.records[at]);
       const RoundedMatrix& m = *work.rounded[at];
-      for (OwnedTensor& o : store_quantized({.name = t.module,
-                            .scheme = t.target.scheme,
-                            .rows = m.rows,
-                            .cols = m.cols,
-                            .input_scale = work.input_scales[at]},
-                                            m.weight())) {
-        result.tensors.push_back(std::move(o));
-      }
+      content.add(store_quantized({.name = t.module,
+                                   .scheme = t.target.scheme,
+                                   .rows = m.rows,
+                                   .cols = m.cols,
+                                   .input_scale = work.input_scales[at]},
+                                  m.weight()));
       continue;
     }
     std::optional<OwnedTensor> tensor = changed(t);
     if (!tensor) {
-      tensor = OwnedTensor{t.name,
-                           t.source->dtype,
-                           t.source->shape,
-                           {t.source->bytes.begin(), t.source->bytes.end()}};
-      result.record.tensors.push_back(copied_tensor(*t.source, t.name));
-    } else {
-      const StoredTensor now{.name = t.name,
-                             .dtype = tensor->dtype,
-                             .shape = tensor->shape,
-                             .bytes = tensor->bytes,
-                             .block = {}};
-      result.record.tensors.push_back(copied_tensor(now, t.name));
-      result.record.tensors.back().method = "transformed";
+      content.keep(*t.source, t.name);
+      continue;
     }
-    result.tensors.push_back(std::move(*tensor));
+    const StoredTensor now{.name = t.name,
+                           .dtype = tensor->dtype,
+                           .shape = tensor->shape,
+                           .bytes = tensor->bytes,
+                           .block = {}};
+    content.record.tensors.push_back(copied_tensor(now, t.name));
+    content.record.tensors.back().method = "transformed";
+    content.add({std::move(*tensor)});
   }
-  return result;
+  return content;
 }
 
 }  // namespace sinter

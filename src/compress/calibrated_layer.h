@@ -2,15 +2,12 @@
 // pass, then written.
 #pragma once
 
-#include <map>
-#include <string>
-#include <vector>
+#include <optional>
 
-#include "artifact/store.h"
 #include "compress/layer_walk.h"
-#include "compress/output.h"
 #include "compress/plan.h"
 #include "compress/recipe.h"
+#include "compress/shards.h"
 
 namespace sinter {
 
@@ -20,19 +17,16 @@ class LayerCompressor {
       : base_(base), recipe_(recipe), walk_(walk) {}
 
   // Layer shard.layer, whose inputs are the walk's current ones; afterwards those are the next
-  // layer's, except after the last. Returns the tensors to be written in place of the planned ones,
-  // and what the journal says of them.
-  struct Result {
-    std::vector<OwnedTensor> tensors;
-    ShardRecord record;  // its file and digest are the caller's to fill in
-  };
-  Result run(const PlannedShard& shard);
+  // layer's, except after the last.
+  ShardContent run(const PlannedShard& shard);
 
  private:
   struct Work;
   void transform(Work& work) const;
+  // The statistics that the readers of an input need, if any.
+  std::optional<InputStatistics> wanted(const Work& work, LayerInput input) const;
   void round(Work& work, LayerInput input, const InputStatistics* statistics) const;
-  Result store(const Work& work, const PlannedShard& shard) const;
+  ShardContent store(const Work& work, const PlannedShard& shard) const;
 
   const Artifact& base_;
   const Recipe& recipe_;

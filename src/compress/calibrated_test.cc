@@ -15,9 +15,9 @@
 #include "base/file.h"
 #include "base/progress.h"
 #include "base/random.h"
-#include "compress/column_grid.h"
 #include "compress/compress.h"
 #include "compress/fold.h"
+#include "compress/matrix_grid.h"
 #include "compress/round.h"
 
 namespace sinter {
@@ -195,7 +195,8 @@ TEST_F(Calibrated, FoldingKeepsTheFunction) {
   EXPECT_LT(rounding_error(mlp.view(), mlp2.view(), threads).relative(), 1e-4);
 }
 
-TEST(ColumnGrid, IsTheCodecsOwn) {
+TEST(MatrixGrid, IsTheCodecsOwn) {
+  ThreadPool threads(1);
   int seen = 0;
   for (const char* name : {"i8_row", "i4_group:64", "u4_group:64", "i3_group:64", "u2_group:32",
                            "e4m3_row", "mxfp4", "nvfp4_div", "nvfp4"}) {
@@ -216,10 +217,9 @@ TEST(ColumnGrid, IsTheCodecsOwn) {
     format.codec->fit_row(format, w, {}, params.data());
     format.codec->pack_row(format, w, params.data(), codes.data());
     format.codec->unpack_row(format, codes.data(), params.data(), back);
-    ColumnGrid grid(format, cols);
-    grid.read(params.data());
+    const MatrixGrid grid(format, 1, cols, params.data(), threads);
     for (size_t j = 0; j < w.size(); ++j) {
-      EXPECT_NEAR(grid.nearest(w[j], static_cast<int64_t>(j)), back[j], 1e-6 * std::abs(back[j]))
+      EXPECT_NEAR(grid.nearest(w[j], 0, static_cast<int64_t>(j)), back[j], 1e-6 * std::abs(back[j]))
           << name << " " << j;
     }
   }

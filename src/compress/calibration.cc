@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "compress/corpus/corpus.h"
 
 namespace sinter {
 namespace {
@@ -19,25 +20,18 @@ class Reader {
     if (json.is_array()) return ids(json, where);
     if (!json.is_object()) refuse(where, json.type_name());
     if (json.contains("ids")) return ids(json["ids"], where);
-    if (json.contains("messages")) {
-      const Json& messages = json["messages"];
-      const bool answered = messages.is_array() && !messages.empty() &&
-                            messages.back().is_object() &&
-                            messages.back().value("role", "") == "assistant";
-      return known(need_chat(where).encode({.messages = messages,
-                                            .tools = json.value("tools", Json()),
-                                            .extra = Json(),
-                                            .add_generation_prompt = !answered}),
-                   where);
-    }
-    if (json.contains("text") && json["text"].is_string()) {
-      return document(json["text"].get_ref<const std::string&>(), where);
+    if (json.contains("messages") || json.contains("text")) {
+      return sample(read_content(json, where), where);
     }
     refuse(where, to_line(json).substr(0, 80));
   }
 
-  std::vector<Token> document(std::string_view text, const std::string& where) const {
-    return known(need_chat(where).tokenizer().encode(text), where);
+  std::vector<Token> sample(const CorpusSample& sample, const std::string& where) const {
+    if (chat_ == nullptr) {
+      fail(Fault::not_found, "tokenizer-missing",
+           "{}: text needs the model's tokenizer.json, and there is none; give token ids", where);
+    }
+    return known(corpus_tokens(sample, *chat_), where);
   }
 
  private:
@@ -46,14 +40,6 @@ class Reader {
          "{}: expected {{\"messages\": ...}}, {{\"text\": ...}}, {{\"ids\": ...}} or a list of "
          "ids, found {}",
          where, found);
-  }
-
-  const Chat& need_chat(const std::string& where) const {
-    if (chat_ == nullptr) {
-      fail(Fault::not_found, "tokenizer-missing",
-           "{}: text needs the model's tokenizer.json, and there is none; give token ids", where);
-    }
-    return *chat_;
   }
 
   std::vector<Token> ids(const Json& json, const std::string& where) const {
@@ -108,16 +94,25 @@ std::string digest_of(const std::vector<std::vector<Token>>& sequences) {
 Calibration read_calibration(const std::string& path, const Chat* chat, int32_t vocab,
                              const CalibrationLimits& limits) {
   namespace fs = std::filesystem;
-  const bool directory = fs::is_directory(path);
-  const std::string file = directory ? path + "/corpus.jsonl" : path;
-  const std::string bytes = read_file(file);
   Calibration out;
   const fs::path given = fs::path(path).lexically_normal();
   out.name = given.has_filename() ? given.filename() : given.parent_path().filename();
   const Reader reader(chat, vocab);
-  if (!directory && fs::path(path).extension() != ".jsonl") {
-    add_pieces(reader.document(bytes, file), limits.sequence_tokens, out);
+  // Adds a text; false when there are enough.
+  const auto add = [&](const std::vector<Token>& tokens) {
+    add_pieces(tokens, limits.sequence_tokens, out);
+    return limits.max_tokens == 0 || out.n_tokens < limits.max_tokens;
+  };
+  if (fs::is_directory(path)) {
+    for (const CorpusSample& sample : read_corpus(path).samples) {
+      if (!add(reader.sample(sample, fmt::format("{}: sample \"{}\"", path, sample.id)))) break;
+    }
+  } else if (fs::path(path).extension() != ".jsonl") {
+    CorpusSample document;
+    document.text = read_file(path);
+    add(reader.sample(document, path));
   } else {
+    const std::string bytes = read_file(path);
     int64_t line = 0;
     for (size_t at = 0; at < bytes.size();) {
       const size_t end = std::min(bytes.find('\n', at), bytes.size());
@@ -125,9 +120,7 @@ Calibration read_calibration(const std::string& path, const Chat* chat, int32_t 
       at = end + 1;
       ++line;
       if (text.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-      add_pieces(reader.line(text, fmt::format("{}: line {}", file, line)), limits.sequence_tokens,
-                 out);
-      if (limits.max_tokens > 0 && out.n_tokens >= limits.max_tokens) break;
+      if (!add(reader.line(text, fmt::format("{}: line {}", path, line)))) break;
     }
   }
   while (limits.max_tokens > 0 && out.sequences.size() > 1 &&

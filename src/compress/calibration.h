@@ -23,10 +23,10 @@ struct Calibration {
   std::string digest;  // SHA-256 of the sequences' ids and lengths
 };
 
-// `path`: a directory with corpus.jsonl, a .jsonl file whose lines are {"messages", "tools"?},
+// `path`: a directory as read_corpus has it, a .jsonl file whose lines are {"messages", "tools"?},
 // {"text"}, {"ids"} or a list of ids, or else plain text, one document. `chat` may be null where
 // every line has ids. Ids must be below `vocab`. Throws Error(not_found | bad_input,
-// "calibration-...").
+// "calibration-..."), and what reading a corpus throws.
 Calibration read_calibration(const std::string& path, const Chat* chat, int32_t vocab,
                              const CalibrationLimits& limits);
 

@@ -2,7 +2,6 @@
 
 #include <filesystem>
 
-#include "base/digest.h"
 #include "base/error.h"
 #include "compress/calibrated_layer.h"
 #include "compress/plan.h"
@@ -27,43 +26,29 @@ float fused_peak(const PlannedShard& shard, const PlannedTensor& tensor, ThreadP
   return peak;
 }
 
-// Rounds, writes and describes a shard by steps that need no inputs. Its rounded tensors are all of
-// memory that it needs.
-ShardRecord make_shard(const Artifact& base, const PlannedShard& shard,
-                       const std::string& directory, ThreadPool& threads) {
-  std::vector<OwnedTensor> owned;
-  std::vector<TensorToWrite> tensors;
-  ShardRecord record{
-      .file = shard.file, .sha256 = "", .tensors = {}, .notes = {}, .next_inputs = ""};
+// A shard by steps that need no inputs. Its rounded tensors are all of memory that it needs.
+ShardContent make_shard(const Artifact& base, const PlannedShard& shard, ThreadPool& threads) {
+  ShardContent content;
   for (const PlannedTensor& t : shard.tensors) {
     if (t.target.step == nullptr) {
-      record.tensors.push_back(copied_tensor(*t.source, t.name));
-      tensors.push_back({t.name, t.source->dtype, t.source->shape, t.source->bytes});
+      content.keep(*t.source, t.name);
       continue;
     }
     const RoundedMatrix m =
         round_stored(*t.source, t.target, fused_peak(shard, t, threads), threads);
-    record.tensors.push_back({.name = t.module,
-                              .format = to_string(t.target.format),
-                              .rows = m.rows,
-                              .cols = m.cols,
-                              .relative_error = m.relative_error,
-                              .max_error = m.max_error,
-                              .sha256 = m.sha256(),
-                              .method = t.target.step->method()});
-    for (OwnedTensor& o : store_quantized(
-             {.name = t.module, .scheme = t.target.scheme, .rows = m.rows, .cols = m.cols},
-             m.weight())) {
-      owned.push_back(std::move(o));
-    }
+    content.record.tensors.push_back({.name = t.module,
+                                      .format = to_string(t.target.format),
+                                      .rows = m.rows,
+                                      .cols = m.cols,
+                                      .relative_error = m.relative_error,
+                                      .max_error = m.max_error,
+                                      .sha256 = m.sha256(),
+                                      .method = t.target.step->method()});
+    content.add(store_quantized(
+        {.name = t.module, .scheme = t.target.scheme, .rows = m.rows, .cols = m.cols}, m.weight()));
     base.checkpoint().forget(*t.source);
   }
-  for (const OwnedTensor& t : owned) tensors.push_back(t.to_write());
-  const std::string path = directory + "/" + shard.file;
-  write_safetensors(path, tensors);
-  for (const PlannedTensor& t : shard.tensors) base.checkpoint().forget(*t.source);
-  record.sha256 = sha256_file(path);
-  return record;
+  return content;
 }
 
 // Layers one after another, their inputs handed on by the walk.
@@ -74,23 +59,14 @@ class CalibratedRun {
       : base_(base),
         recipe_(recipe),
         calibration_(calibration),
-        directory_(directory),
         scratch_(directory + "/" + kScratchName),
         threads_(threads) {}
 
-  ShardRecord make(const PlannedShard& shard, const ShardRecord* before) {
+  ShardContent make(const PlannedShard& shard, const ShardRecord* before) {
     prepare(static_cast<int32_t>(shard.layer), before);
-    LayerCompressor::Result result = LayerCompressor(base_, recipe_, *walk_).run(shard);
-    std::vector<TensorToWrite> tensors;
-    tensors.reserve(result.tensors.size());
-    for (const OwnedTensor& t : result.tensors) tensors.push_back(t.to_write());
-    const std::string path = directory_ + "/" + shard.file;
-    write_safetensors(path, tensors);
-    for (const PlannedTensor& t : shard.tensors) base_.checkpoint().forget(*t.source);
-    result.record.file = shard.file;
-    result.record.sha256 = sha256_file(path);
+    ShardContent content = LayerCompressor(base_, recipe_, *walk_).run(shard);
     next_ = static_cast<int32_t>(shard.layer) + 1;
-    return std::move(result.record);
+    return content;
   }
 
   void remove_scratch() const { std::filesystem::remove_all(scratch_); }
@@ -118,7 +94,6 @@ class CalibratedRun {
   const Artifact& base_;
   const Recipe& recipe_;
   const Calibration& calibration_;
-  const std::string& directory_;
   std::string scratch_;
   ThreadPool& threads_;
   std::unique_ptr<LayerWalk> walk_;
@@ -170,7 +145,7 @@ CompressResult compress(const std::string& model_dir, const Recipe& recipe,
   work.make = [&](size_t i, const ShardRecord* before) {
     const PlannedShard& shard = plan.shards[i];
     return calibrated != nullptr && shard.layer >= 0 ? calibrated->make(shard, before)
-                                                     : make_shard(*base, shard, out_dir, threads);
+                                                     : make_shard(*base, shard, threads);
   };
   work.label = [&](size_t i, const ShardRecord& record) {
     return fmt::format("{}, {}", plan.shards[i].label, worst_error(record));

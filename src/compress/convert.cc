@@ -150,32 +150,21 @@ std::string digest_of(const Weight& w) {
   return digest.hex();
 }
 
-ShardRecord make_shard(const Artifact& base, const Shard& shard, const StoredDialect& target,
-                       const std::string& directory) {
-  std::vector<OwnedTensor> owned;
-  std::vector<TensorToWrite> tensors;
-  ShardRecord record{.file = shard.file, .sha256 = "", .tensors = {}};
-  for (const StoredTensor* t : shard.copied) {
-    record.tensors.push_back(copied_tensor(*t, t->name));
-    tensors.push_back({t->name, t->dtype, t->shape, t->bytes});
-  }
+ShardContent make_shard(const Artifact& base, const Shard& shard, const StoredDialect& target) {
+  ShardContent content;
+  for (const StoredTensor* t : shard.copied) content.keep(*t, t->name);
   for (const Module& m : shard.modules) {
     const LoadedWeight loaded = load(base, m);
-    record.tensors.push_back({.name = m.name,
-                              .format = to_string(loaded.weight.format),
-                              .rows = m.shape[0],
-                              .cols = m.shape[1],
-                              .relative_error = 0,
-                              .max_error = 0,
-                              .sha256 = digest_of(loaded.weight)});
-    for (OwnedTensor& t : target.store({m.name, m.group->scheme}, loaded.weight))
-      owned.push_back(std::move(t));
+    content.record.tensors.push_back({.name = m.name,
+                                      .format = to_string(loaded.weight.format),
+                                      .rows = m.shape[0],
+                                      .cols = m.shape[1],
+                                      .relative_error = 0,
+                                      .max_error = 0,
+                                      .sha256 = digest_of(loaded.weight)});
+    content.add(target.store({m.name, m.group->scheme}, loaded.weight));
   }
-  for (const OwnedTensor& t : owned) tensors.push_back(t.to_write());
-  const std::string path = directory + "/" + shard.file;
-  write_safetensors(path, tensors);
-  record.sha256 = sha256_file(path);
-  return record;
+  return content;
 }
 
 // Dequantises every module on both sides and compares the bits. Returns what the manifest says.
@@ -229,9 +218,7 @@ CompressResult convert_dialect(const std::string& model_dir, const StoredDialect
   work.verb = "convert";
   work.recipe = recipe;
   work.recipe_digest = recipe_digest.hex();
-  work.make = [&](size_t i, const ShardRecord*) {
-    return make_shard(*base, c.shards[i], target, out_dir);
-  };
+  work.make = [&](size_t i, const ShardRecord*) { return make_shard(*base, c.shards[i], target); };
   work.label = [&](size_t i, const ShardRecord&) { return c.shards[i].file; };
   work.quantization_config = target.config(c.plan);
   work.prove = [&] { return prove(*base, c, out_dir); };

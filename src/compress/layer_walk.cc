@@ -256,6 +256,14 @@ void LayerWalk::run_gate_up(const CalibratedLayer& layer, MatView normed, MatMut
   gated(*backend_, config_, layer.vectors, gate, up_.view());
 }
 
+void LayerWalk::advance(const CalibratedLayer& layer, LayerInput to, InputStatistics* statistics) {
+  using Part = void (LayerWalk::*)(const CalibratedLayer&, InputStatistics*);
+  static constexpr std::array<Part, kLayerInputs.size()> kParts = {
+      &LayerWalk::attn_inputs, &LayerWalk::attention, &LayerWalk::ffn_inputs,
+      &LayerWalk::down_inputs};
+  (this->*kParts[static_cast<size_t>(to)])(layer, statistics);
+}
+
 void LayerWalk::attn_inputs(const CalibratedLayer& layer, InputStatistics* attn) {
   if (attn == nullptr) return;
   for (const Group& g : groups_) {
@@ -331,6 +339,44 @@ std::string LayerWalk::finish(const CalibratedLayer& layer) {
   }
   hidden_ = std::move(next);
   return digest.hex();
+}
+
+void LayerWalk::run_from(const CalibratedLayer& layer, LayerInput first, const RowFile* from,
+                         RowFile& to) {
+  SINTER_CHECK(from == nullptr || first == LayerInput::attn);
+  const RowFile& inputs = from == nullptr ? *hidden_ : *from;
+  for (Group& g : groups_) {
+    x_.resize(g.n_rows, config_.d_model);
+    normed_.resize(g.n_rows, config_.d_model);
+    if (first <= LayerInput::o) {
+      out_.resize(g.n_rows, input_size(LayerInput::o));
+      inputs.read(g.first_row, x_.view());
+      if (first == LayerInput::attn) {
+        norm(layer.vectors.attn_norm, x_.view(), normed_.view());
+        run_attention(layer, g, normed_.view(), out_.view());
+        drop_unusable(out_.view());
+      } else {
+        attended_->read(g.first_row, out_.view());
+      }
+      linear(layer, LayerLinear::o, out_.view(), normed_.view());
+      backend_->add(normed_.view(), x_.view());
+      drop_unusable(x_.view());
+    } else {
+      middle_->read(g.first_row, x_.view());
+    }
+    gate_.resize(g.n_rows, config_.d_ff);
+    if (first <= LayerInput::ffn) {
+      norm(layer.vectors.ffn_norm, x_.view(), normed_.view());
+      run_gate_up(layer, normed_.view(), gate_.view());
+      drop_unusable(gate_.view());
+    } else {
+      gated_->read(g.first_row, gate_.view());
+    }
+    linear(layer, LayerLinear::down, gate_.view(), normed_.view());
+    backend_->add(normed_.view(), x_.view());
+    drop_unusable(x_.view());
+    to.write(g.first_row, x_.view());
+  }
 }
 
 void LayerWalk::remove_inputs(int32_t i) { std::filesystem::remove(hidden_path(i)); }

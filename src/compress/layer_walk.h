@@ -5,8 +5,8 @@
 // A layer runs in parts, so that the statistics of an input come from linears before it that are
 // rounded already (GPTQ's "true sequential" order), at the price of one forward and no more:
 //
-//   attn_inputs -> [round q k v] -> attention -> [round o] -> ffn_inputs -> [round gate up]
-//   -> down_inputs -> [round down] -> finish
+//   attn -> [round q k v] -> o -> [round o] -> ffn -> [round gate up] -> down -> [round down]
+//   -> finish
 #pragma once
 
 #include <array>
@@ -80,14 +80,17 @@ class LayerWalk {
 
   CalibratedLayer load(int32_t i) const;
 
-  // The parts, in order. Statistics may be null. finish() writes the input of layer i + 1 and
-  // returns its digest; the files of layer i stay until remove_inputs(i).
-  void attn_inputs(const CalibratedLayer& layer, InputStatistics* attn);
-  void attention(const CalibratedLayer& layer, InputStatistics* o);
-  void ffn_inputs(const CalibratedLayer& layer, InputStatistics* ffn);
-  void down_inputs(const CalibratedLayer& layer, InputStatistics* down);
+  // Runs the layer as far as the inputs of `to`'s readers, which `statistics` (may be null) then
+  // has; in order of kLayerInputs. finish() writes the input of layer i + 1 and returns its digest;
+  // the files of layer i stay until remove_inputs(i).
+  void advance(const CalibratedLayer& layer, LayerInput to, InputStatistics* statistics);
   std::string finish(const CalibratedLayer& layer);
   void remove_inputs(int32_t i);
+
+  // Runs hidden states that are not the calibration's own through the layer: those of `from`, or,
+  // where that is null, the walk's, from the inputs of `first`'s readers on, to which advance()
+  // brought it. `to` may be `from`.
+  void run_from(const CalibratedLayer& layer, LayerInput first, const RowFile* from, RowFile& to);
 
   // For searches that look at a whole block's output: some sequences' inputs of the attention and
   // of the MLP, as the layer now is, and those blocks without what is added to them.
@@ -97,9 +100,15 @@ class LayerWalk {
   Probe probe(const CalibratedLayer& layer);
   void attention_block(const CalibratedLayer& layer, MatView attn, MatMut out);
   void mlp_block(const CalibratedLayer& layer, MatView ffn, MatMut out);
+  // As a linear that rounds its inputs sees them.
+  void round_inputs(Activation activation, MatMut x) { backend_->round_inputs(activation, x); }
 
  private:
   struct Group;  // sequences that run together
+  void attn_inputs(const CalibratedLayer& layer, InputStatistics* attn);
+  void attention(const CalibratedLayer& layer, InputStatistics* o);
+  void ffn_inputs(const CalibratedLayer& layer, InputStatistics* ffn);
+  void down_inputs(const CalibratedLayer& layer, InputStatistics* down);
   std::string hidden_path(int32_t i) const;
   void linear(const CalibratedLayer& layer, LayerLinear which, MatView x, MatMut y);
   void run_attention(const CalibratedLayer& layer, Group& group, MatView normed, MatMut attended);

@@ -1,10 +1,36 @@
 #include "compress/shards.h"
 
 #include "base/build.h"
+#include "base/digest.h"
 #include "base/error.h"
 #include "base/progress.h"
 
 namespace sinter {
+namespace {
+
+ShardRecord write_shard(const Artifact& base, const std::string& directory, const std::string& file,
+                        ShardContent content) {
+  const std::string path = directory + "/" + file;
+  write_safetensors(path, content.tensors);
+  for (const StoredTensor* t : content.kept) base.checkpoint().forget(*t);
+  content.record.file = file;
+  content.record.sha256 = sha256_file(path);
+  return std::move(content.record);
+}
+
+}  // namespace
+
+void ShardContent::add(std::vector<OwnedTensor> some) {
+  for (OwnedTensor& t : some) {
+    tensors.push_back(made.emplace_back(std::move(t)).to_write());
+  }
+}
+
+void ShardContent::keep(const StoredTensor& tensor, const std::string& name) {
+  kept.push_back(&tensor);
+  tensors.push_back({name, tensor.dtype, tensor.shape, tensor.bytes});
+  record.tensors.push_back(copied_tensor(tensor, name));
+}
 
 CompressResult write_shards(const Artifact& base, const std::string& out_dir,
                             const CompressOptions& options, const ShardWork& work) {
@@ -33,7 +59,7 @@ CompressResult write_shards(const Artifact& base, const std::string& out_dir,
              "{}: stopped after {} of {} shards; the same command goes on from there", out_dir, i,
              work.files.size());
       }
-      out.record(work.make(i, before));
+      out.record(write_shard(base, out_dir, work.files[i], work.make(i, before)));
       record = out.done(work.files[i]);
       ++result.shards_made;
     }

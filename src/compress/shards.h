@@ -6,18 +6,30 @@
 #include <vector>
 
 #include "artifact/artifact.h"
+#include "artifact/store.h"
 #include "compress/compress.h"
 #include "compress/output.h"
 
 namespace sinter {
+
+// The tensors of a shard, until they are written.
+struct ShardContent {
+  std::vector<OwnedTensor> made;
+  std::vector<TensorToWrite> tensors;     // of `made` too, and of the checkpoint's map
+  std::vector<const StoredTensor*> kept;  // of the checkpoint
+  ShardRecord record;                     // without a file and a digest
+  void add(std::vector<OwnedTensor> some);
+  // As it is in the checkpoint; in the manifest, too.
+  void keep(const StoredTensor& tensor, const std::string& name);
+};
 
 struct ShardWork {
   const char* verb = "";              // of the progress line
   std::string recipe, recipe_digest;  // for the manifest
   ManifestCorpus corpus = {};
   std::vector<std::string> files;  // the shards' names
-  // Writes it, too. `before` is the record of the shard before it; null of the first.
-  std::function<ShardRecord(size_t shard, const ShardRecord* before)> make;
+  // `before` is the record of the shard before it; null of the first.
+  std::function<ShardContent(size_t shard, const ShardRecord* before)> make;
   std::function<std::string(size_t shard, const ShardRecord&)> label;  // for people
   Json quantization_config;
   std::function<Json()> prove;  // what the manifest says of the finished weights; or null

@@ -139,6 +139,14 @@ class CpuBackend final : public Backend {
     }
   }
 
+  void round_inputs(Activation activation, MatMut x) override {
+    const MatView in{x.at, x.rows, x.cols, x.stride};
+    const MatView rounded = inputs_.as_floats(k_, pool_, activation, nullptr, x.cols, x.cols, in);
+    for (int64_t i = 0; i < x.rows && rounded.at != x.at; ++i) {
+      std::copy_n(rounded.at + i * rounded.stride, x.cols, x.at + i * x.stride);
+    }
+  }
+
   void embed(const Weight& w, std::span<const int32_t> tokens, MatMut y) override {
     for (size_t i = 0; i < tokens.size(); ++i) {
       SINTER_CHECK(tokens[i] >= 0 && tokens[i] < w.rows);

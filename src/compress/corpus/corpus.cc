@@ -66,22 +66,27 @@ Json write_sample(const CorpusSample& s) {
 
 CorpusSample read_sample(const Json& line, const std::string& where) {
   const JsonFields f(line, where);
-  CorpusSample s;
+  CorpusSample s = read_content(line, where);
   s.id = f.string("id");
   s.source = f.string("source");
   s.kind = f.string("kind");
   s.n_tokens = f.integer("n_tokens");
-  if (f.has("messages")) {
-    s.messages = f.at("messages");
-    if (f.has("tools")) s.tools = f.at("tools");
-  } else {
+  return s;
+}
+
+CorpusSample read_content(const Json& line, const std::string& where) {
+  const JsonFields f(line, where);
+  CorpusSample s;
+  if (!f.has("messages")) {
     s.text = f.string("text");
+    return s;
   }
+  s.messages = f.at("messages");
+  if (f.has("tools")) s.tools = f.at("tools");
   const auto is_message = [](const Json& m) {
     return m.is_object() && m.contains("role") && m["role"].is_string();
   };
-  if (s.is_chat() ? !std::all_of(s.messages.begin(), s.messages.end(), is_message)
-                  : !s.messages.is_null()) {
+  if (!s.is_chat() || !std::all_of(s.messages.begin(), s.messages.end(), is_message)) {
     fail(Fault::corrupt, "corpus-sample", "{}: messages: expected an array of messages with roles",
          where);
   }

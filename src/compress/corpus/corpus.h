@@ -40,6 +40,8 @@ void for_each_text(const CorpusSample& sample, bool all,
 
 Json write_sample(const CorpusSample& sample);
 CorpusSample read_sample(const Json& line, const std::string& where);
+// Its "messages" and "tools", or its "text"; other fields are not looked at.
+CorpusSample read_content(const Json& line, const std::string& where);
 
 struct Corpus {
   std::string directory;

@@ -13,7 +13,7 @@
 #include "backend/cholesky.h"
 #include "backend/matmul.h"
 #include "base/error.h"
-#include "compress/column_grid.h"
+#include "compress/matrix_grid.h"
 #include "compress/round.h"
 #include "compress/steps.h"
 #include "compress/yaml_tree.h"
@@ -143,17 +143,16 @@ class Gptq : public RoundStep {
     const int64_t rows = job.w.rows, cols = job.w.cols;
     Matrix w = permuted_columns(job.w, order, threads);
     Matrix errors(rows, kBlock);
+    const MatrixGrid grid(job.format, rows, cols, job.params.data(), threads);
     for (int64_t begin = 0; begin < cols; begin += kBlock) {
       const int64_t end = std::min(cols, begin + kBlock), n = end - begin;
       const MatMut e{errors.view().at, rows, n, kBlock};
       threads.run(rows, 8, [&](int64_t first, int64_t last) {
-        ColumnGrid grid(job.format, cols);
         for (int64_t r = first; r < last; ++r) {
-          grid.read(job.params.data() + r * job.format.codec->param_bytes(job.format, cols));
           float* row = w.view().at + r * cols;
           for (int64_t i = begin; i < end; ++i) {
             const float* u_row = u.at + i * u.stride;
-            const float q = grid.nearest(row[i], order[static_cast<size_t>(i)]);
+            const float q = grid.nearest(row[i], r, order[static_cast<size_t>(i)]);
             const float error = (row[i] - q) / u_row[i];
             row[i] = q;
             e.at[r * kBlock + i - begin] = error;
