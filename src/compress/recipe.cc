@@ -31,7 +31,7 @@ Step read_step(const YamlNode& node, const std::string& where) {
 
 Recipe parse_recipe(std::string_view text, const std::string& where) {
   const YamlNode root = parse_yaml(text, where);
-  constexpr std::array<std::string_view, 3> kKeys = {"name", "description", "steps"};
+  constexpr std::array<std::string_view, 4> kKeys = {"name", "description", "steps", "budget"};
   const YamlFields fields(root, where, kKeys);
   Recipe recipe;
   recipe.name = fields.string("name", "");
@@ -59,6 +59,15 @@ Recipe parse_recipe(std::string_view text, const std::string& where) {
          "{}: expected a step that rounds weights (rtn, gptq), found only transforms",
          fields.place("steps"));
   }
+  if (fields.has("budget")) {
+    recipe.budget = read_budget(fields.at("budget"), steps, where);
+    if (!recipe.transforms.empty()) {
+      fail(Fault::bad_input, "recipe-field",
+           "{}: expected only steps that round beside a budget: what it chooses by is measured on "
+           "the weights as they are",
+           fields.place("budget"));
+    }
+  }
   recipe.text = text;
   recipe.digest = sha256_hex(text);
   return recipe;
@@ -72,7 +81,8 @@ bool Recipe::needs_calibration() const {
              return o.scheme.has_value() && has_input_scale(*o.scheme);
            });
   };
-  return !transforms.empty() || std::any_of(rounds.begin(), rounds.end(), calibrated);
+  return budget.has_value() || !transforms.empty() ||
+         std::any_of(rounds.begin(), rounds.end(), calibrated);
 }
 
 Recipe read_recipe(const std::string& path) { return parse_recipe(read_file(path), path); }

@@ -2,11 +2,14 @@
 // steps.h. docs/recipes.md has the words.
 #pragma once
 
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "compress/budget.h"
 #include "compress/steps.h"
 
 namespace sinter {
@@ -16,6 +19,9 @@ struct Recipe {
   std::string description;
   std::vector<std::shared_ptr<const TransformStep>> transforms;  // before all that round
   std::vector<std::shared_ptr<const RoundStep>> rounds;
+  std::optional<Budget> budget;
+  // What a budget chose for modules, in place of their step's scheme.
+  std::map<std::string, Scheme> chosen;
   std::string text;    // verbatim
   std::string digest;  // SHA-256 of text
   bool needs_calibration() const;

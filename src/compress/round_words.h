@@ -30,6 +30,8 @@ struct RoundWords {
 
   // The scheme that these words give a module; null leaves it to the other steps, or dense.
   const Scheme* scheme_of(std::string_view module) const;
+  // Whether that is an override's.
+  bool overridden(std::string_view module) const { return override_of(module) != nullptr; }
   // Patterns that say nothing about any of these modules: probably misspelt.
   std::vector<std::string> idle_patterns(std::span<const std::string> modules) const;
 
