@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <system_error>
 
 #include "base/error.h"
 
@@ -53,15 +54,26 @@ ThreadPool::ThreadPool(int n_threads) {
   // A pool that fills the machine has a core for each worker; a smaller one is left to the system,
   // which knows what else runs.
   const bool pinned = n_threads > 1 && n_threads == available_cores();
-  for (int i = 1; i < n_threads; ++i) {
-    workers_.emplace_back([this, i, pinned] {
-      if (pinned) pin_to_core(i);
-      work();
-    });
+  try {
+    for (int i = 1; i < n_threads; ++i) {
+      workers_.emplace_back([this, i, pinned] {
+        if (pinned) pin_to_core(i);
+        work();
+      });
+    }
+  } catch (const std::system_error& e) {
+    const int got = size();
+    join();
+    fail(Fault::exhausted, "threads-exhausted",
+         "expected {} threads, the system gave {} ({}); ask for fewer with --threads, or raise the "
+         "limit of processes",
+         n_threads, got, e.what());
   }
 }
 
-ThreadPool::~ThreadPool() {
+ThreadPool::~ThreadPool() { join(); }
+
+void ThreadPool::join() {
   {
     const std::lock_guard lock(mutex_);
     stop_ = true;

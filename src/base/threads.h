@@ -14,7 +14,8 @@ namespace sinter {
 
 class ThreadPool {
  public:
-  // n_threads counts the caller; 0 = one per core that this process may use.
+  // n_threads counts the caller; 0 = one per core that this process may use. Throws
+  // Error(exhausted, "threads-exhausted").
   explicit ThreadPool(int n_threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -30,6 +31,7 @@ class ThreadPool {
 
  private:
   void work();
+  void join();
   void take_ranges();
 
   std::vector<std::thread> workers_;

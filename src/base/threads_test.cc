@@ -1,9 +1,13 @@
 #include "base/threads.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <numeric>
+
+#include "base/error.h"
 
 namespace sinter {
 namespace {
@@ -26,6 +30,30 @@ TEST(ThreadPool, CoversEveryElementOnce) {
     }
   }
 }
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+TEST(ThreadPool, ThreadsThatCannotBeHadAreAnError) {
+  GTEST_SKIP() << "a sanitizer needs all of the address space";
+}
+#else
+TEST(ThreadPool, ThreadsThatCannotBeHadAreAnError) {
+  // Their stacks are 8 MiB each, as a rule; those that started must be gone afterwards.
+  const auto ask = [] {
+    ::alarm(20);
+    const rlimit little{.rlim_cur = rlim_t{1} << 30, .rlim_max = rlim_t{1} << 30};
+    ::setrlimit(RLIMIT_AS, &little);
+    try {
+      ThreadPool pool(4096);
+    } catch (const Error& e) {
+      fmt::print(stderr, "{}", e.code());
+      ::_exit(static_cast<int>(e.fault()));
+    }
+    ::_exit(0);
+  };
+  EXPECT_EXIT(ask(), testing::ExitedWithCode(static_cast<int>(Fault::exhausted)),
+              "threads-exhausted");
+}
+#endif
 
 TEST(ThreadPool, AsManyThreadsAsCoresByDefault) {
   EXPECT_EQ(ThreadPool(0).size(), available_cores());
