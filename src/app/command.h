@@ -43,6 +43,7 @@ extern const Command kPerplexityCommand;
 extern const Command kCompressCommand;
 extern const Command kConvertCommand;
 extern const Command kCorpusCommand;
+extern const Command kSensitivityCommand;
 extern const Command kGateCommand;
 extern const Command kJudgeCommand;
 extern const Command kActivationsCommand;

@@ -1,0 +1,98 @@
+#include "compress/spend_budget.h"
+
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "compress/round.h"
+
+namespace sinter {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr float kLargestHalf = 65504;
+
+// The choice that a run before this one made, if it was by the same recipe: bandwidth is measured
+// anew each time, and must not change what is half written.
+std::optional<SpentBudget> chosen_before(const Json& json, const Recipe& recipe,
+                                         const Sensitivity& sensitivity, const std::string& where) {
+  const JsonFields fields(json, where);
+  if (!fields.has("chosen")) return std::nullopt;
+  const JsonFields chosen = fields.object("chosen");
+  if (chosen.string("recipe") != recipe.digest) return std::nullopt;
+  std::vector<int32_t> choice;
+  for (const Json& c : chosen.at("options")) {
+    const auto n = static_cast<int64_t>(sensitivity.formats.size());
+    if (!c.is_number_integer() || c < 0 || c >= n) break;
+    choice.push_back(c.get<int32_t>());
+  }
+  if (choice.size() != sensitivity.groups.size()) {
+    fail(Fault::corrupt, "sensitivity-corrupt",
+         "{}: chosen: expected an option for each of {} groups; remove this file", where,
+         sensitivity.groups.size());
+  }
+  return SpentBudget{with_choice(recipe, sensitivity, choice), chosen.at("record")};
+}
+
+}  // namespace
+
+Sensitivity read_sensitivity(const std::string& path, const Sensitivity& expected) {
+  Sensitivity found = sensitivity_from(read_json_file(path), path);
+  require_same_measurement(found, expected, path);
+  return found;
+}
+
+void write_sensitivity(const std::string& path, const Sensitivity& sensitivity) {
+  write_file_atomically(path, to_json(sensitivity).dump(1) + "\n");
+}
+
+SpentBudget spend_budget(const Artifact& base, const Recipe& recipe, const StoredDialect& dialect,
+                         const std::string& out_dir, const CompressOptions& options,
+                         ThreadPool& threads) {
+  const MeasurementPlan plan = plan_formats(base, recipe, options.calibration, dialect);
+  // Before anything is measured, not after.
+  const ByteLimit limit = byte_limit(plan, *recipe.budget, options.read_bytes_per_second);
+  const float most = dialect.half_scales ? kLargestHalf : kLargestWeight;
+  for (const PlannedShard& shard : plan_compression(base, recipe, dialect).shards) {
+    for (const PlannedTensor& t : shard.tensors) {
+      if (t.target.step == nullptr) continue;
+      require_finite(*t.source, base.directory(), threads, most);
+      base.checkpoint().forget(*t.source);
+    }
+  }
+  fs::create_directories(out_dir);
+  const DirectoryLock lock(out_dir);
+  refuse_foreign(out_dir);
+  const std::string path = out_dir + "/" + kSensitivityName;
+  const bool begun = fs::exists(path) || has_measuring(out_dir);
+  if (begun && !options.resume) {
+    fail(Fault::bad_input, "output-resumable",
+         "{}: holds an earlier measurement, and continuing it was not asked for; resume it, or "
+         "choose another directory",
+         out_dir);
+  }
+  const MeasuringOptions measuring{
+      .calibration = options.calibration, .directory = out_dir, .stop = options.stop};
+  Sensitivity sensitivity;
+  if (fs::exists(path)) {
+    sensitivity = read_sensitivity(path, plan.sensitivity);
+    if (auto before = chosen_before(read_json_file(path), recipe, sensitivity, path))
+      return *before;
+  } else if (!options.sensitivity.empty()) {
+    sensitivity = read_sensitivity(options.sensitivity, plan.sensitivity);
+  } else {
+    sensitivity = measure_sensitivity(base, plan, measuring, threads);
+  }
+  const FormatChoice choice =
+      choose_formats(base, plan, sensitivity, *recipe.budget, limit, measuring, threads);
+  SpentBudget spent{with_choice(recipe, sensitivity, choice.choice),
+                    to_json(choice, plan, sensitivity, *recipe.budget)};
+  Json json = to_json(sensitivity);
+  json["chosen"] = {
+      {"recipe", recipe.digest}, {"options", choice.choice}, {"record", spent.record}};
+  write_file_atomically(path, json.dump(1) + "\n");
+  remove_measuring(out_dir);
+  return spent;
+}
+
+}  // namespace sinter
