@@ -10,7 +10,7 @@ namespace sinter {
 namespace {
 
 struct Options {
-  std::string model, recipe, out, calibration;
+  std::string model, recipe, out, calibration, dialect = default_dialect().name;
   CalibrationLimits limits{.max_tokens = 0, .sequence_tokens = 2048};
   bool no_resume = false;
   int threads = 0;
@@ -32,6 +32,7 @@ int run(const Options& o) {
   if (!o.calibration.empty() && recipe.needs_calibration()) calibration = read_tokens(o);
   const CompressResult r = compress(o.model, recipe, o.out,
                                     {.calibration = calibration ? &*calibration : nullptr,
+                                     .dialect = &stored_dialect(o.dialect),
                                      .threads = o.threads,
                                      .resume = !o.no_resume,
                                      .stop = &interrupted()});
@@ -84,6 +85,14 @@ std::function<int()> setup(CLI::App& app) {
   app.add_option("-r,--recipe", o->recipe, "A YAML recipe; see recipes/ and docs/recipes.md.")
       ->required();
   app.add_option("-o,--out", o->out, "The directory to write.")->required();
+  std::string dialects;
+  for (const StoredDialect& d : stored_dialects()) {
+    dialects += fmt::format("\n  {:<20} {}", d.name, d.meaning);
+  }
+  app.add_option("--dialect", o->dialect,
+                 "How the weights are written; what a dialect cannot say is refused before anything "
+                 "is written. GGUF: convert the result.")
+      ->capture_default_str();
   app.add_option("-c,--calibration", o->calibration,
                  "Tokens for recipes that look at what the model computes: a corpus directory, "
                  "lines of JSON (messages, text or ids), or plain text.");
@@ -101,10 +110,9 @@ std::function<int()> setup(CLI::App& app) {
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
   app.footer(
-      "Writes a Hugging Face directory in the compressed-tensors dialect, layer by layer: peak "
-      "memory "
-      "is about one layer.\nExample:  sinter compress models/pebble -r recipes/int8.yaml -o "
-      "out/int8");
+      "Writes a Hugging Face directory, layer by layer: peak memory is about one layer.\nDialects:" +
+      dialects +
+      "\nExample:  sinter compress models/pebble -r recipes/int8.yaml -o out/int8");
   return [o] { return run(*o); };
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <filesystem>
 #include <map>
 #include <mutex>
@@ -83,6 +84,22 @@ class DirectoryArtifact : public Artifact {
     }
     return {.mode = mode,
             .scale = load_input_scale(*checkpoint_, directory_, std::string(module), *group)};
+  }
+
+  KvRounding kv_rounding(std::string_view attention) const override {
+    if (!dialect_.kv) return {};
+    const auto rounding = [&](const char* name) {
+      const std::string tensor = fmt::format("{}.{}", attention, name);
+      const float scale = vector(tensor, 1)[0];
+      if (!(std::isfinite(scale) && scale > 0)) {
+        fail(Fault::corrupt, "quantized-corrupt",
+             "{}: tensor \"{}\": expected a positive scale, found {}", directory_, tensor, scale);
+      }
+      return Activation{.mode = *dialect_.kv == Number::integer ? ActivationMode::int8_tensor
+                                                                : ActivationMode::fp8_tensor,
+                        .scale = scale};
+    };
+    return {rounding("k_scale"), rounding("v_scale")};
   }
 
   Weight matrix(std::string_view module, int64_t rows, int64_t cols) const override {
@@ -226,7 +243,10 @@ class DirectoryArtifact : public Artifact {
       if (std::find(kinds.begin(), kinds.end(), kind) == kinds.end()) kinds.push_back(kind);
     }
     if (!kinds.empty()) {
-      return fmt::format("{} {}{}", dialect_.method, fmt::join(kinds, " + "),
+      const char* kv = !dialect_.kv                      ? ""
+                       : *dialect_.kv == Number::integer ? ", keys and values int8"
+                                                         : ", keys and values fp8";
+      return fmt::format("{} {}{}{}", dialect_.method, fmt::join(kinds, " + "), kv,
                          dialect_.left_out.empty() ? "" : ", weights only");
     }
     const auto most = std::max_element(dense_types.begin(), dense_types.end(),

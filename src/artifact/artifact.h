@@ -23,6 +23,13 @@ struct ArtifactOptions {
   bool weights_only = false;
 };
 
+// What keys (after their rotation) and values go through before they are kept: exact, or one static
+// scale each.
+struct KvRounding {
+  Activation keys, values;
+  bool operator==(const KvRounding&) const = default;
+};
+
 class Artifact {
  public:
   // Opens a directory or a GGUF file. Throws Error(not_found | corrupt | unsupported) naming the
@@ -48,6 +55,8 @@ class Artifact {
   virtual void release(std::string_view module, bool in_use) const = 0;
   // What its inputs go through, as the checkpoint says; static scales included. Throws as matrix().
   virtual Activation activation(std::string_view module) const = 0;
+  // Of a layer's attention ("model.layers.0.self_attn"). Throws as matrix().
+  virtual KvRounding kv_rounding(std::string_view) const { return {}; }
   // A small dense tensor (norm gain, bias) as float32. Throws Error(not_found | corrupt).
   virtual std::vector<float> vector(std::string_view tensor, int64_t size) const = 0;
   virtual bool has_tensor(std::string_view tensor) const = 0;

@@ -355,7 +355,7 @@ TEST_F(ArtifactTest, RefusesOtherDialectsByName) {
       ct(R"({"targets":["Linear"],"weights":{"num_bits":8,"strategy":"channel"},"output_activations":{"num_bits":8}})"),
       "output_activations");
   refused(
-      R"({"quant_method":"compressed-tensors","config_groups":{},"kv_cache_scheme":{"num_bits":8}})",
+      R"({"quant_method":"compressed-tensors","config_groups":{},"kv_cache_scheme":{"num_bits":4}})",
       "kv_cache_scheme");
   refused(R"({"quant_method":"compressed-tensors","config_groups":{},"transform_config":{"x":1}})",
           "transform_config");

@@ -125,6 +125,20 @@ void read_activations(const JsonFields& args, bool weights_only, Dialect& dialec
                         a.symmetric ? "" : ", asymmetric"));
 }
 
+void read_kv(const JsonFields& fields, bool weights_only, Dialect& dialect) {
+  constexpr const char* kKey = "kv_cache_scheme";
+  if (!fields.has(kKey) || fields.at(kKey).empty()) return;
+  const Args a = read_args(fields.object(kKey));
+  const bool known = a.type == "int" || a.type == "float";
+  if (known && a.bits == 8 && a.symmetric && a.strategy == "tensor" && !a.dynamic && !a.local) {
+    dialect.kv = a.type == "int" ? Number::integer : Number::e4m3;
+    return;
+  }
+  leave_out(
+      dialect, weights_only,
+      fmt::format("{}: {}: {}", fields.where(), kKey, to_line(fields.at(kKey)).substr(0, 120)));
+}
+
 // As compressed-tensors infers it where a group does not say.
 std::string_view inferred_format(const Scheme& s) {
   for (const FormatName& f : kFormats) {
@@ -217,9 +231,7 @@ Dialect read_compressed_tensors(const DialectSource& source) {
       fields.object("sparsity_config").string("format", "dense") != "dense") {
     unsupported("{}: sparsity_config", fields.where());
   }
-  if (fields.has("kv_cache_scheme") && !fields.at("kv_cache_scheme").empty()) {
-    leave_out(dialect, source.weights_only, fields.where() + ": kv_cache_scheme");
-  }
+  read_kv(fields, source.weights_only, dialect);
   if (const std::string status = fields.string("quantization_status", "compressed");
       status != "compressed") {
     unsupported("{}: quantization_status \"{}\"", fields.where(), status.substr(0, 40));

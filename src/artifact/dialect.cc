@@ -66,6 +66,8 @@ Dialect read(const JsonFields& fields, const std::string& method, bool weights_o
     Dialect dialect = r.read({fields, method, weights_only});
     dialect.method = method;
     if (weights_only) {
+      if (dialect.kv) dialect.left_out = "kv_cache_scheme";
+      dialect.kv.reset();
       for (QuantGroup& g : dialect.groups) {
         if (g.scheme.activation == ActivationMode::exact) continue;
         if (dialect.left_out.empty()) dialect.left_out = to_string(g.scheme.activation);

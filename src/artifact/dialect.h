@@ -4,6 +4,7 @@
 // fp8.cc, modelopt.cc. docs/formats.md specifies them.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -46,6 +47,9 @@ struct Dialect {
   // A module that a group names is quantised only if the checkpoint stores it so: dialects whose
   // lists of exceptions are matched loosely, each program in its own way.
   bool by_presence = false;
+  // Keys and values are kept as 8-bit codes of this kind (e4m3 or integer), each under one scale a
+  // layer that the checkpoint has.
+  std::optional<Number> kv;
   // What the checkpoint asks for and was left out because weights_only said so; "" = nothing.
   std::string left_out;
 

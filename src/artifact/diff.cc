@@ -77,6 +77,13 @@ Parts parts_of(const Artifact& artifact, bool weights_only) {
   return parts;
 }
 
+// What keys and values are kept as; "" = as they are.
+std::string_view kv_of(const Artifact& artifact, bool weights_only) {
+  if (is_gguf(artifact.directory())) return "";
+  const auto kv = read_dialect(artifact.config(), artifact.directory(), weights_only).kv;
+  return !kv ? "" : *kv == Number::integer ? "int8" : "fp8";
+}
+
 // Sums over elements, of a row or of more.
 struct Sums {
   double squared = 0;  // of B - A
@@ -363,6 +370,11 @@ ArtifactDiff diff_artifacts(const Artifact& a, const Artifact& b, bool weights_o
   std::sort(diff.tensors.begin(), diff.tensors.end(), worse);
   diff.relative_error = comparison.relative_error();
   diff_json(without_quantisation(a), without_quantisation(b), "", diff.config);
+  if (kv_of(a, weights_only) != kv_of(b, weights_only)) {
+    diff.config.push_back({"/quantization_config/kv_cache_scheme",
+                           std::string(kv_of(a, weights_only)),
+                           std::string(kv_of(b, weights_only))});
+  }
   diff_files(a, b, diff.files);
   const auto of_a = made_from(a), of_b = made_from(b);
   for (size_t i = 0; i < of_a.size(); ++i) {

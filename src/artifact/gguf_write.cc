@@ -189,6 +189,11 @@ class GgufWriter {
       const std::string module = t.name.substr(0, t.name.rfind('.'));
       const bool part = planned_.contains(module) && !t.name.ends_with(".bias");
       if (part || planned_.contains(t.name) || (tied && t.name == "lm_head.weight")) continue;
+      if (t.name.ends_with(".self_attn.k_scale") || t.name.ends_with(".self_attn.v_scale")) {
+        if (!noted_kv_) note("scales of quantised keys and values are not part of GGUF");
+        noted_kv_ = true;
+        continue;
+      }
       fail(Fault::unsupported, "gguf-write",
            "{}: tensor \"{}\": architecture {} has no such tensor in GGUF", artifact_.directory(),
            t.name, hyper_.architecture->name);
@@ -492,7 +497,7 @@ class GgufWriter {
   std::vector<PlannedTensor> tensors_;
   std::set<std::string, std::less<>> read_;  // gguf_tensors()
   std::set<std::string> planned_;  // Hugging Face names of modules, and of tensors that are none's
-  bool noted_activations_ = false;
+  bool noted_activations_ = false, noted_kv_ = false;
   GgufWritten written_;
 };
 

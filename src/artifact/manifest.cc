@@ -51,6 +51,7 @@ void write_manifest(const std::string& directory, const Manifest& m) {
                {"recipe", {{"sha256", m.recipe_digest}, {"text", m.recipe}}},
                {"build", m.build},
                {"tensors", tensors}};
+  if (!m.dialect.empty()) json["dialect"] = m.dialect;
   if (!m.tokenizer_digest.empty()) json["tokenizer"] = {{"sha256", m.tokenizer_digest}};
   if (!m.template_digest.empty()) json["template"] = {{"sha256", m.template_digest}};
   if (!m.verified.empty()) json["verified"] = m.verified;
@@ -91,6 +92,7 @@ Manifest read_manifest(const std::string& directory) {
   for (const Json& t : tensors) m.tensors.push_back(manifest_tensor(t, path + ": tensors"));
   if (fields.has("tokenizer")) m.tokenizer_digest = fields.object("tokenizer").string("sha256");
   if (fields.has("template")) m.template_digest = fields.object("template").string("sha256");
+  m.dialect = fields.string("dialect", "");
   m.verified = fields.string("verified", "");
   if (fields.has("quick_check")) m.quick_check = fields.at("quick_check");
   if (fields.has("corpus")) {

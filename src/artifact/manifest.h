@@ -49,6 +49,7 @@ struct Manifest {
   std::string recipe;         // the file, verbatim
   std::string recipe_digest;  // its SHA-256
   std::string build;
+  std::string dialect = {};  // that the weights were written in, where somebody chose one
   ManifestCorpus corpus = {};
   std::vector<ManifestTensor> tensors;
   std::vector<ManifestNote> notes = {};

@@ -243,11 +243,11 @@ Json packed_config(const StorePlan& plan) {
 }
 
 constexpr std::array kStoredDialects = {
-    StoredDialect{"awq", "AutoAWQ, 4 bits, from GPTQ or compressed-tensors", awq_problem, store_awq,
+    StoredDialect{"awq", "AutoAWQ: 4 bits, one group size, F16 scales", awq_problem, store_awq,
                   awq_config, true},
-    StoredDialect{"gptq", "GPTQ, from AWQ or compressed-tensors", gptq_problem, store_gptq,
-                  gptq_config, true},
-    StoredDialect{"compressed-tensors", "what transformers and vLLM read; from AWQ or GPTQ",
+    StoredDialect{"gptq", "AutoGPTQ, GPTQModel: one width and group size, F16 scales", gptq_problem,
+                  store_gptq, gptq_config, true},
+    StoredDialect{"compressed-tensors", "what transformers and vLLM read; every scheme",
                   packed_problem, store_quantized, packed_config, false},
 };
 
@@ -282,14 +282,19 @@ OwnedTensor half_scales(const std::string& name, const Weight& w) {
   return t;
 }
 
+const StoredDialect& default_dialect() { return kStoredDialects.back(); }
+
 const StoredDialect& stored_dialect(std::string_view name) {
   std::vector<std::string_view> names;
   for (const StoredDialect& d : kStoredDialects) {
     if (d.name == name) return d;
     names.push_back(d.name);
   }
-  fail(Fault::bad_input, "dialect-name", "expected a dialect, one of {}, found \"{}\"",
-       fmt::join(names, ", "), name.substr(0, 60));
+  fail(
+      Fault::bad_input, "dialect-name",
+      "expected a dialect, one of {}, found \"{}\"; a GGUF file is made from a directory in one of "
+      "these: sinter convert DIRECTORY -o OUT.gguf",
+      fmt::join(names, ", "), name.substr(0, 60));
 }
 
 std::string beyond_integers(const StorePlan& plan, std::string_view dialect) {

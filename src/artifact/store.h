@@ -70,6 +70,8 @@ struct StoredDialect {
   bool half_scales;  // F16 is the only type of scale
 };
 std::span<const StoredDialect> stored_dialects();
+// The one that has room for everything that can be written: compressed-tensors.
+const StoredDialect& default_dialect();
 // Throws Error(bad_input, "dialect-name").
 const StoredDialect& stored_dialect(std::string_view name);
 // What a dialect cannot store of a scheme that is not integers whose inputs stay as they are, or of

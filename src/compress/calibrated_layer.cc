@@ -223,12 +223,12 @@ ShardContent LayerCompressor::store(const Work& work, const PlannedShard& shard)
       const auto at = static_cast<size_t>(*linear);
       content.record.tensors.push_back(work.records[at]);
       const RoundedMatrix& m = *work.rounded[at];
-      content.add(store_quantized({.name = t.module,
-                                   .scheme = t.target.scheme,
-                                   .rows = m.rows,
-                                   .cols = m.cols,
-                                   .input_scale = work.input_scales[at]},
-                                  m.weight()));
+      content.add(dialect_.store({.name = t.module,
+                                  .scheme = t.target.scheme,
+                                  .rows = m.rows,
+                                  .cols = m.cols,
+                                  .input_scale = work.input_scales[at]},
+                                 m.weight()));
       continue;
     }
     std::optional<OwnedTensor> tensor = changed(t);

@@ -13,8 +13,9 @@ namespace sinter {
 
 class LayerCompressor {
  public:
-  LayerCompressor(const Artifact& base, const Recipe& recipe, LayerWalk& walk)
-      : base_(base), recipe_(recipe), walk_(walk) {}
+  LayerCompressor(const Artifact& base, const Recipe& recipe, const StoredDialect& dialect,
+                  LayerWalk& walk)
+      : base_(base), recipe_(recipe), dialect_(dialect), walk_(walk) {}
 
   // Layer shard.layer, whose inputs are the walk's current ones; afterwards those are the next
   // layer's, except after the last.
@@ -30,6 +31,7 @@ class LayerCompressor {
 
   const Artifact& base_;
   const Recipe& recipe_;
+  const StoredDialect& dialect_;
   LayerWalk& walk_;
 };
 

@@ -11,6 +11,7 @@
 namespace sinter {
 namespace {
 
+constexpr float kLargestHalf = 65504;
 constexpr const char* kScratchName = "calibration.scratch";
 
 // What a matrix shares a scale with, where its format has one of the whole matrix.
@@ -27,7 +28,8 @@ float fused_peak(const PlannedShard& shard, const PlannedTensor& tensor, ThreadP
 }
 
 // A shard by steps that need no inputs. Its rounded tensors are all of memory that it needs.
-ShardContent make_shard(const Artifact& base, const PlannedShard& shard, ThreadPool& threads) {
+ShardContent make_shard(const Artifact& base, const PlannedShard& shard,
+                        const StoredDialect& dialect, ThreadPool& threads) {
   ShardContent content;
   for (const PlannedTensor& t : shard.tensors) {
     if (t.target.step == nullptr) {
@@ -44,7 +46,7 @@ ShardContent make_shard(const Artifact& base, const PlannedShard& shard, ThreadP
                                       .max_error = m.max_error,
                                       .sha256 = m.sha256(),
                                       .method = t.target.step->method()});
-    content.add(store_quantized(
+    content.add(dialect.store(
         {.name = t.module, .scheme = t.target.scheme, .rows = m.rows, .cols = m.cols}, m.weight()));
     base.checkpoint().forget(*t.source);
   }
@@ -54,17 +56,18 @@ ShardContent make_shard(const Artifact& base, const PlannedShard& shard, ThreadP
 // Layers one after another, their inputs handed on by the walk.
 class CalibratedRun {
  public:
-  CalibratedRun(const Artifact& base, const Recipe& recipe, const Calibration& calibration,
-                const std::string& directory, ThreadPool& threads)
+  CalibratedRun(const Artifact& base, const Recipe& recipe, const StoredDialect& dialect,
+                const Calibration& calibration, const std::string& directory, ThreadPool& threads)
       : base_(base),
         recipe_(recipe),
+        dialect_(dialect),
         calibration_(calibration),
         scratch_(directory + "/" + kScratchName),
         threads_(threads) {}
 
   ShardContent make(const PlannedShard& shard, const ShardRecord* before) {
     prepare(static_cast<int32_t>(shard.layer), before);
-    ShardContent content = LayerCompressor(base_, recipe_, *walk_).run(shard);
+    ShardContent content = LayerCompressor(base_, recipe_, dialect_, *walk_).run(shard);
     next_ = static_cast<int32_t>(shard.layer) + 1;
     return content;
   }
@@ -93,6 +96,7 @@ class CalibratedRun {
 
   const Artifact& base_;
   const Recipe& recipe_;
+  const StoredDialect& dialect_;
   const Calibration& calibration_;
   std::string scratch_;
   ThreadPool& threads_;
@@ -117,13 +121,15 @@ CompressResult compress(const std::string& model_dir, const Recipe& recipe,
                         const std::string& out_dir, const CompressOptions& options) {
   const auto base = Artifact::open(model_dir);
   refuse_nested(model_dir, out_dir);
-  const CompressPlan plan = plan_compression(*base, recipe);
+  const StoredDialect& dialect = options.dialect != nullptr ? *options.dialect : default_dialect();
+  const CompressPlan plan = plan_compression(*base, recipe, dialect);
   ThreadPool threads(options.threads);
   // Before the first layer, not at the last: no hour lost to a damaged checkpoint.
   for (const PlannedShard& shard : plan.shards) {
     for (const PlannedTensor& t : shard.tensors) {
       if (t.target.step == nullptr) continue;
-      require_finite(*t.source, base->directory(), threads);
+      require_finite(*t.source, base->directory(), threads,
+                     dialect.half_scales ? kLargestHalf : kLargestWeight);
       base->checkpoint().forget(*t.source);
     }
   }
@@ -135,8 +141,8 @@ CompressResult compress(const std::string& model_dir, const Recipe& recipe,
            "corpus or a file with --calibration (`sinter corpus build` makes one)",
            recipe.name);
     }
-    calibrated =
-        std::make_unique<CalibratedRun>(*base, recipe, *options.calibration, out_dir, threads);
+    calibrated = std::make_unique<CalibratedRun>(*base, recipe, dialect, *options.calibration,
+                                                 out_dir, threads);
   }
   ShardWork work;
   work.verb = "compress";
@@ -145,12 +151,13 @@ CompressResult compress(const std::string& model_dir, const Recipe& recipe,
   work.make = [&](size_t i, const ShardRecord* before) {
     const PlannedShard& shard = plan.shards[i];
     return calibrated != nullptr && shard.layer >= 0 ? calibrated->make(shard, before)
-                                                     : make_shard(*base, shard, threads);
+                                                     : make_shard(*base, shard, dialect, threads);
   };
   work.label = [&](size_t i, const ShardRecord& record) {
     return fmt::format("{}, {}", plan.shards[i].label, worst_error(record));
   };
-  work.quantization_config = quantization_config(plan.rounded, plan.dense);
+  work.dialect = dialect.name;
+  work.quantization_config = dialect.config(plan.stored);
   if (calibrated != nullptr) {
     const Calibration& c = *options.calibration;
     work.corpus = {.name = c.name,

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "artifact/manifest.h"
+#include "artifact/store.h"
 #include "compress/calibration.h"
 #include "compress/recipe.h"
 
@@ -17,6 +18,7 @@ namespace sinter {
 
 struct CompressOptions {
   const Calibration* calibration = nullptr;  // ignored where the recipe needs none
+  const StoredDialect* dialect = nullptr;    // that is written; null = default_dialect()
   int threads = 0;                           // 0 = one per core
   bool resume = true;  // continue what OUT holds, if it is the same compression
   const std::atomic<bool>* stop = nullptr;  // when true: finish the layer, then Fault::interrupted

@@ -368,7 +368,9 @@ TEST_F(Compress, AShardThatWasDamagedIsMadeAgain) {
   compress(base, r, out("whole"), {.threads = 1});
   const std::string shard = "model-00001-of-00003.safetensors";
   {  // a run that made one shard, which then lost a byte
-    OutputDirectory begun(out(), {r.digest, Artifact::open(base)->digest(), build_name()}, true);
+    OutputDirectory begun(
+        out(), {r.digest, Artifact::open(base)->digest(), build_name(), "", default_dialect().name},
+        true);
     const std::string bytes = read_file(out("whole") + "/" + shard);
     put("out/" + shard, bytes.substr(1));
     begun.record({.file = shard, .sha256 = sha256_hex(bytes), .tensors = {}});

@@ -131,6 +131,7 @@ Conversion plan_conversion(const Artifact& base, const StoredDialect& target) {
     }
   }
   c.plan.dense = dense_linears(base, modules);
+  c.plan.kv = c.dialect.kv;
   if (const std::string problem = target.problem(c.plan); !problem.empty()) {
     refuse(base, fmt::format("{} cannot represent this: {}", target.name, problem));
   }
@@ -220,6 +221,7 @@ CompressResult convert_dialect(const std::string& model_dir, const StoredDialect
   work.recipe_digest = recipe_digest.hex();
   work.make = [&](size_t i, const ShardRecord*) { return make_shard(*base, c.shards[i], target); };
   work.label = [&](size_t i, const ShardRecord&) { return c.shards[i].file; };
+  work.dialect = target.name;
   work.quantization_config = target.config(c.plan);
   work.prove = [&] { return prove(*base, c, out_dir); };
   work.files.reserve(c.shards.size());

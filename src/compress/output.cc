@@ -65,11 +65,8 @@ ShardRecord shard_record(const Json& json, const std::string& where) {
 }
 
 Json to_json(const OutputIdentity& i) {
-  return {{"journal", 1},
-          {"recipe", i.recipe_digest},
-          {"base", i.base_digest},
-          {"build", i.build},
-          {"corpus", i.corpus_digest}};
+  return {{"journal", 1},     {"recipe", i.recipe_digest}, {"base", i.base_digest},
+          {"build", i.build}, {"corpus", i.corpus_digest}, {"dialect", i.dialect}};
 }
 
 [[noreturn]] void fail_differs(const std::string& path, const OutputIdentity& found,
@@ -77,6 +74,7 @@ Json to_json(const OutputIdentity& i) {
   const char* what = found.recipe_digest != expected.recipe_digest   ? "another recipe"
                      : found.base_digest != expected.base_digest     ? "another checkpoint"
                      : found.corpus_digest != expected.corpus_digest ? "other calibration tokens"
+                     : found.dialect != expected.dialect             ? "another dialect"
                                                                      : "another build of sinter";
   fail(
       Fault::incompatible, "output-differs",
@@ -176,7 +174,8 @@ void OutputDirectory::read_journal(const OutputIdentity& identity) {
     if (line == 1) {
       const JsonFields fields(json, place);
       const OutputIdentity found{fields.string("recipe"), fields.string("base"),
-                                 fields.string("build"), fields.string("corpus")};
+                                 fields.string("build"), fields.string("corpus"),
+                                fields.string("dialect")};
       if (found != identity) fail_differs(path_, found, identity);
       continue;
     }
@@ -192,7 +191,7 @@ void OutputDirectory::read_journal(const OutputIdentity& identity) {
 void OutputDirectory::check_finished(const OutputIdentity& identity) {
   Manifest manifest = read_manifest(path_);
   const OutputIdentity found{manifest.recipe_digest, manifest.base_digest, manifest.build,
-                             manifest.corpus.digest};
+                             manifest.corpus.digest, manifest.dialect};
   if (found != identity) fail_differs(path_, found, identity);
   if (Artifact::open(path_)->digest() != manifest.digest) {
     fail(Fault::corrupt, "output-damaged",

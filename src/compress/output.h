@@ -22,6 +22,7 @@ inline constexpr const char* kJournalName = "compress.journal";
 struct OutputIdentity {
   std::string recipe_digest, base_digest, build;
   std::string corpus_digest = {};  // "" without calibration
+  std::string dialect = {};        // a stored_dialect()
   bool operator==(const OutputIdentity&) const = default;
 };
 

@@ -92,7 +92,8 @@ int64_t layer_of(std::string_view tensor) {
   return -1;
 }
 
-CompressPlan plan_compression(const Artifact& base, const Recipe& recipe) {
+CompressPlan plan_compression(const Artifact& base, const Recipe& recipe,
+                              const StoredDialect& dialect) {
   if (!std::filesystem::is_directory(base.directory())) {
     fail(Fault::unsupported, "compress-not-dense",
          "{}: expected a directory with a dense safetensors checkpoint, found a single file ({}); "
@@ -155,12 +156,13 @@ CompressPlan plan_compression(const Artifact& base, const Recipe& recipe) {
       }
       schemes[t.module] = scheme;
       if (scheme == nullptr) {
-        if (module_class(t.module) == "Linear") plan.dense.push_back(t.module);
+        if (module_class(t.module) == "Linear") plan.stored.dense.push_back(t.module);
         continue;
       }
       const int64_t cols = t.source->shape[1];
       t.target.scheme = *scheme;
-      t.target.format = format_of(*scheme, t.source->dtype, cols);
+      t.target.format =
+          format_of(*scheme, dialect.half_scales ? DType::f16 : t.source->dtype, cols);
       require_columns(t.target.format, cols, t.name);
       if (const std::string problem = t.target.step->problem(t.target.format, cols);
           !problem.empty()) {
@@ -173,18 +175,25 @@ CompressPlan plan_compression(const Artifact& base, const Recipe& recipe) {
             "layers; round this one by rtn, or ignore it",
             recipe.name, t.target.step->method(), t.module);
       }
-      plan.rounded.push_back(
+      plan.stored.modules.push_back(
           {.name = t.module, .scheme = *scheme, .rows = t.source->shape[0], .cols = cols});
     }
     plan.shards.push_back(std::move(shard));
   }
   refuse_split(schemes, recipe);
-  if (plan.rounded.empty()) {
+  if (plan.stored.modules.empty()) {
     fail(Fault::bad_input, "recipe-rounds-nothing",
          "recipe \"{}\": no module of {} would be rounded; check targets and ignore", recipe.name,
          base.directory());
   }
-  if (tied) plan.dense.push_back("lm_head");  // loaders build it as a Linear before they tie it
+  if (tied)
+    plan.stored.dense.push_back("lm_head");  // loaders build it as a Linear before they tie it
+  if (const std::string problem = dialect.problem(plan.stored); !problem.empty()) {
+    fail(Fault::unsupported, "compress-dialect",
+         "recipe \"{}\" in the dialect {}: {}; change the recipe, or write {}, which has room for "
+         "every recipe",
+         recipe.name, dialect.name, problem, default_dialect().name);
+  }
   return plan;
 }
 

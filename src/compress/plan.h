@@ -29,14 +29,14 @@ struct PlannedShard {
 
 struct CompressPlan {
   std::vector<PlannedShard> shards;  // [0] is what belongs to no layer, then one a layer
-  std::vector<QuantisedModule> rounded;
-  std::vector<std::string> dense;  // linears that stay dense, for the ignore list
+  StorePlan stored;                  // its linears that stay dense are for the ignore list
 };
 
-// Throws Error(bad_input, "recipe-idle-pattern" | "recipe-splits-fused" | "recipe-conflict" |
-// "recipe-rounds-nothing" | "recipe-needs-inputs" | "format-columns"), Error(unsupported,
-// "compress-not-dense").
-CompressPlan plan_compression(const Artifact& base, const Recipe& recipe);
+// `dialect`: what will be written. Throws Error(bad_input, "recipe-idle-pattern" |
+// "recipe-splits-fused" | "recipe-conflict" | "recipe-rounds-nothing" | "recipe-needs-inputs" |
+// "format-columns"), Error(unsupported, "compress-not-dense" | "compress-dialect").
+CompressPlan plan_compression(const Artifact& base, const Recipe& recipe,
+                              const StoredDialect& dialect = default_dialect());
 
 // Tensors of a shard that engines run as one matrix product with this one (q, k and v; gate and
 // up), itself included.

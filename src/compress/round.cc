@@ -10,7 +10,6 @@
 namespace sinter {
 namespace {
 
-constexpr float kLargest = 0x1p100f;  // beyond this a weight is damage, and squares overflow
 constexpr int64_t kGrainRows = 4;
 
 void add_error(std::span<const float> was, std::span<const float> is, RoundingError& sum) {
@@ -104,7 +103,8 @@ RowSource rows_of(const StoredTensor& source) {
   };
 }
 
-void require_finite(const StoredTensor& source, const std::string& where, ThreadPool& threads) {
+void require_finite(const StoredTensor& source, const std::string& where, ThreadPool& threads,
+                    float largest) {
   const int64_t rows = source.shape[0], cols = source.shape[1];
   const RowSource row = rows_of(source);
   std::atomic<int64_t> first_bad{INT64_MAX};  // element
@@ -114,7 +114,7 @@ void require_finite(const StoredTensor& source, const std::string& where, Thread
       row(r, w);
       // NaN compares false.
       const auto bad =
-          std::find_if_not(w.begin(), w.end(), [](float x) { return std::abs(x) <= kLargest; });
+          std::find_if_not(w.begin(), w.end(), [&](float x) { return std::abs(x) <= largest; });
       if (bad == w.end()) continue;
       const int64_t at = r * cols + (bad - w.begin());
       int64_t seen = first_bad.load();
@@ -126,8 +126,9 @@ void require_finite(const StoredTensor& source, const std::string& where, Thread
   if (const int64_t bad = first_bad.load(); bad != INT64_MAX) {
     fail(Fault::corrupt, "weight-not-finite",
          "{}: tensor \"{}\": the weight at row {}, column {} is not a usable number (NaN, infinity "
-         "or beyond 2^100); the checkpoint is damaged",
-         where, source.name, bad / cols, bad % cols);
+         "or beyond {:g}); the checkpoint is damaged{}",
+         where, source.name, bad / cols, bad % cols, largest,
+         largest < kLargestWeight ? ", or needs a dialect whose scales are no halves" : "");
   }
 }
 

@@ -21,6 +21,8 @@ void pack_matrix(MatView values, ThreadPool& threads, RoundJob& job);
 // What the codes stand for.
 void unpack_matrix(const RoundJob& job, ThreadPool& threads, MatMut out);
 
+inline constexpr float kLargestWeight = 0x1p100f;  // beyond this it is damage: squares overflow
+
 struct RoundedMatrix {
   Format format;
   int64_t rows = 0, cols = 0;
@@ -46,8 +48,9 @@ RoundedMatrix round_stored(const StoredTensor& source, const RoundTarget& target
 RowSource rows_of(const StoredTensor& source);
 
 // Throws Error(corrupt, "weight-not-finite") naming the place of a NaN, an infinity, or a number
-// that no scale can reach.
-void require_finite(const StoredTensor& source, const std::string& where, ThreadPool& threads);
+// of a magnitude beyond `largest`.
+void require_finite(const StoredTensor& source, const std::string& where, ThreadPool& threads,
+                    float largest = kLargestWeight);
 
 // How far `rounded` is from `original`, added up in row order.
 struct RoundingError {

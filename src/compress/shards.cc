@@ -36,8 +36,8 @@ CompressResult write_shards(const Artifact& base, const std::string& out_dir,
                             const CompressOptions& options, const ShardWork& work) {
   CompressResult result;
   result.bytes_before = tensor_bytes(base.checkpoint());
-  const OutputIdentity identity{work.recipe_digest, base.digest(), build_name(),
-                                work.corpus.digest};
+  const OutputIdentity identity{work.recipe_digest, base.digest(), build_name(), work.corpus.digest,
+                                work.dialect};
   OutputDirectory out(out_dir, identity, options.resume);
   if (out.finished()) {
     result.manifest = *out.finished();
@@ -84,6 +84,7 @@ CompressResult write_shards(const Artifact& base, const std::string& out_dir,
                      .recipe = work.recipe,
                      .recipe_digest = identity.recipe_digest,
                      .build = identity.build,
+                     .dialect = identity.dialect,
                      .corpus = work.corpus,
                      .tensors = std::move(tensors),
                      .notes = std::move(notes),

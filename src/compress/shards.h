@@ -26,6 +26,7 @@ struct ShardContent {
 struct ShardWork {
   const char* verb = "";              // of the progress line
   std::string recipe, recipe_digest;  // for the manifest
+  std::string dialect;                // a stored_dialect()
   ManifestCorpus corpus = {};
   std::vector<std::string> files;  // the shards' names
   // `before` is the record of the shard before it; null of the first.

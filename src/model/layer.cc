@@ -43,6 +43,7 @@ LayerVectors load_layer_vectors(const Artifact& artifact, const ModelConfig& c,
     l.attn_sub_norm = artifact.vector(at + names.attn_sub_norm, int64_t{c.n_heads} * c.head_dim);
     l.ffn_sub_norm = artifact.vector(at + names.ffn_sub_norm, c.d_ff);
   }
+  l.kv = artifact.kv_rounding(at + names.k.substr(0, names.k.rfind('.')));
   return l;
 }
 
@@ -80,6 +81,10 @@ void attend(Backend& b, const ModelConfig& c, const LayerVectors& layer, int32_t
   }
   b.rope(c.head_dim, places.cos, places.sin, q);
   b.rope(c.head_dim, places.cos, places.sin, k);
+  if (layer.kv.keys.mode != ActivationMode::exact) {
+    b.round_inputs(layer.kv.keys, k);
+    b.round_inputs(layer.kv.values, v);
+  }
   const int64_t offset = slot * kv.layer_bytes();
   b.store_kv(kv, offset, places.spans, k, v);
   b.attention(kv,

@@ -32,6 +32,7 @@ struct LayerVectors {
   std::vector<float> q_norm, k_norm;       // [head_dim] or empty
   std::vector<float> attn_sub_norm;        // [n_heads * head_dim] or empty
   std::vector<float> ffn_sub_norm;         // [d_ff] or empty
+  KvRounding kv;
 };
 LayerVectors load_layer_vectors(const Artifact& artifact, const ModelConfig& config,
                                 const ModuleNames& names, int32_t i);
