@@ -24,9 +24,10 @@ class EngineSubject final : public Subject {
   std::unique_ptr<TextWalk> walk(const std::string& text) override;
   Json costs() const override;
 
- private:
+  // What the model is given for an item.
   std::vector<Token> prompt_of(const Item& item) const;
 
+ private:
   std::shared_ptr<const Artifact> artifact_;
   std::shared_ptr<const Chat> chat_;
   Decoder& model_;

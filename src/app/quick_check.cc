@@ -1,0 +1,365 @@
+#include "app/quick_check.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+
+#include "app/divergence.h"
+#include "base/error.h"
+#include "base/progress.h"
+#include "base/random.h"
+#include "gate/engine_subject.h"
+#include "gate/judge.h"
+#include "gate/sample.h"
+
+namespace sinter {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kSamples = 16;          // texts that the dense model makes up
+constexpr int32_t kSampleTokens = 64;    // of each, at most
+constexpr size_t kRoundUnits = 32;       // items or texts begun together, at most
+constexpr double kLeastAgreement = 0.5;  // of first choices; below, this is another model
+constexpr size_t kReasons = 5;
+
+constexpr const char* kNothing = "nothing found";
+constexpr const char* kDamaged = "damage found";
+constexpr const char* kNotRun = "not run";
+
+// A directory for the runs' journals, gone with this object.
+class Scratch {
+ public:
+  Scratch() : path_((fs::temp_directory_path() / "sinter-check-XXXXXX").string()) {
+    if (::mkdtemp(path_.data()) == nullptr) {
+      fail(Fault::io, "file-io", "{}: cannot create this directory", path_);
+    }
+  }
+  ~Scratch() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  std::string file(const std::string& name) const { return path_ + "/" + name; }
+
+ private:
+  std::string path_;
+};
+
+// Every round would show a line of its own.
+class OneProgress {
+ public:
+  OneProgress(int64_t total, const char* unit) : progress_("quick check", total, unit) {
+    set_progress_mode(ProgressMode::none);
+  }
+  ~OneProgress() { set_progress_mode(parse_progress_mode(globals().progress)); }
+  OneProgress(const OneProgress&) = delete;
+  OneProgress& operator=(const OneProgress&) = delete;
+  void advance(size_t n) { progress_.advance(static_cast<int64_t>(n)); }
+
+ private:
+  Progress progress_;
+};
+
+class Clock {
+ public:
+  explicit Clock(double limit) : limit_(limit) {}
+  double seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
+  bool has(double more) const { return limit_ <= 0 || seconds() + more <= limit_; }
+
+ private:
+  double limit_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+// Runs body(begin, end) on 1, 2, 4 ... of n units, as long as there is time for twice the round
+// before. Returns how many ran.
+template <typename Body>
+size_t in_rounds(size_t n, const Clock& clock, const std::atomic<bool>* stop, const Body& body) {
+  size_t begin = 0;
+  for (size_t units = 1; begin < n; units = std::min(2 * units, kRoundUnits)) {
+    if (stop != nullptr && stop->load()) {
+      fail(Fault::interrupted, "interrupted", "stopped after {} of {}", begin, n);
+    }
+    const double start = clock.seconds();
+    const size_t end = std::min(n, begin + units);
+    body(begin, end);
+    begin = end;
+    if (!clock.has(2 * (clock.seconds() - start))) break;
+  }
+  return begin;
+}
+
+int32_t first_choice(std::span<const float> logits) {
+  return static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+}
+
+// How far the compressed model is from the dense one along tokens that the dense one wrote.
+class Divergences {
+ public:
+  Divergences(const LoadedModel& dense, const LoadedModel& model, const EngineOptions& options)
+      : dense_(dense), model_(model), options_(options) {}
+
+  // Tokens from `from` on count.
+  void add(const std::vector<Token>& tokens, size_t from) {
+    try {
+      walk(tokens, from);
+    } catch (const Error& e) {
+      // The dense model has written these very tokens, so it is the other.
+      if (e.code() != "logits-not-finite") throw;
+      ++not_finite_;
+    }
+  }
+  int64_t not_finite() const { return not_finite_; }
+  bool empty() const { return kl_.empty(); }
+  double agreement() const { return static_cast<double>(agree_) / static_cast<double>(kl_.size()); }
+  Json to_json(const char* source) {
+    Json json = {{"source", source}, {"tokens", kl_.size()}};
+    if (not_finite_ > 0) json["not_finite"] = not_finite_;
+    if (kl_.empty()) return json;
+    std::sort(kl_.begin(), kl_.end());
+    double mean = 0;
+    for (const double k : kl_) mean += k / static_cast<double>(kl_.size());
+    json["kl"] = {{"mean", mean}, {"p99", percentile(kl_, 0.99)}, {"max", kl_.back()}};
+    json["top1_agreement"] = agreement();
+    return json;
+  }
+
+ private:
+  void walk(const std::vector<Token>& tokens, size_t from) {
+    for_each_row_pair(*dense_.decoder, *model_.decoder, options_, tokens,
+                      [&](int32_t position, std::span<const float> p, std::span<const float> q) {
+                        if (static_cast<size_t>(position) < from) return;
+                        const double kl = divergence(p, q);
+                        if (!std::isfinite(kl)) {
+                          ++not_finite_;
+                          return;
+                        }
+                        kl_.push_back(kl);
+                        agree_ += first_choice(p) == first_choice(q) ? 1 : 0;
+                      });
+  }
+  const LoadedModel& dense_;
+  const LoadedModel& model_;
+  const EngineOptions& options_;
+  std::vector<double> kl_;
+  int64_t agree_ = 0, not_finite_ = 0;
+};
+
+struct Look {
+  const LoadedModel& dense;
+  const LoadedModel& model;
+  const QuickCheckOptions& options;
+  Clock clock;
+  Divergences divergences;
+  Json record;
+  std::vector<std::string> reasons;  // of damage
+};
+
+std::string plural(int64_t n, const char* one) {
+  return fmt::format("{} {}{}", n, one, n == 1 ? "" : "s");
+}
+
+// The items, both models, and the gate's own judgement of them.
+void check_items(Look& c) {
+  const Suite& suite = *c.options.suite;
+  const std::vector<size_t> order = stratified_order(suite, c.options.seed);
+  const size_t asked = std::min(c.options.items, order.size());
+  EngineSubject baseline(c.dense.artifact, c.dense.chat, *c.dense.decoder, c.dense.engine_record(),
+                         c.options.engine.limits());
+  EngineSubject candidate(c.model.artifact, c.model.chat, *c.model.decoder, c.model.engine_record(),
+                          c.options.engine.limits());
+  const Scratch scratch;
+  Run before, after;
+  OneProgress progress(static_cast<int64_t>(asked), "items");
+  const size_t ran = in_rounds(asked, c.clock, c.options.stop, [&](size_t begin, size_t end) {
+    const Suite part = part_of(suite, std::span(order).subspan(begin, end - begin));
+    const auto run = [&](Subject& subject, const char* role, Run& all) {
+      Run r = run_items(part, subject, scratch.file(fmt::format("{}-{}", role, begin)), role, {});
+      if (all.header.is_null()) all.header = r.header;
+      for (ItemResult& result : r.results) all.results.push_back(std::move(result));
+    };
+    run(baseline, "dense", before);
+    run(candidate, "compressed", after);
+    for (size_t i = begin; i < end; ++i) {
+      const std::optional<Answer>& answer = before.results[i].answer;
+      if (!answer || answer->tokens.empty()) continue;
+      std::vector<Token> tokens = baseline.prompt_of(part.items[i - begin]);
+      const size_t from = tokens.size();
+      tokens.insert(tokens.end(), answer->tokens.begin(), answer->tokens.end());
+      c.divergences.add(tokens, from);
+    }
+    progress.advance(end - begin);
+  });
+  const Verdict v = judge(before, after, {}, {}, {});
+  const Tally& all = v.all;
+  c.record["suite"] = {{"name", suite.name},
+                       {"version", suite.version},
+                       {"digest", suite.digest},
+                       {"items", suite.items.size()}};
+  c.record["items"] = {{"asked", asked},
+                       {"ran", all.n},
+                       {"errors", all.n_errors},
+                       {"passed_baseline", all.passed_before},
+                       {"passed_candidate", all.passed_after},
+                       {"lost", all.lost},
+                       {"won", all.won},
+                       {"p_worse", all.p_worse},
+                       {"difference_95", {all.difference.low, all.difference.high}},
+                       {"regressed", v.regressed}};
+  if (ran < asked) c.record["out_of_time"] = true;
+  if (v.outcome != Outcome::fail) return;
+  for (const Check& rule : v.checks) {
+    if (rule.finding == Finding::fail) c.reasons.push_back(rule.sentence);
+  }
+}
+
+// A token to begin a text with: what the model's own config.json names.
+Token first_token(const Artifact& artifact, int32_t vocab) {
+  for (const char* key : {"bos_token_id", "eos_token_id"}) {
+    if (!artifact.config().contains(key)) continue;
+    Json id = artifact.config()[key];
+    if (id.is_array() && !id.empty()) id = Json(id.front());
+    if (id.is_number_integer() && id >= 0 && id < vocab) return id.get<Token>();
+  }
+  return 0;
+}
+
+// Text that the dense model makes up, drawn from its own distribution.
+void check_samples(Look& c) {
+  const ModelConfig& config = c.dense.decoder->config();
+  const Token first = first_token(*c.dense.artifact, config.vocab);
+  const auto length = static_cast<int32_t>(std::min<int64_t>(kSampleTokens, config.max_tokens - 1));
+  OneProgress progress(kSamples, "texts");
+  std::string error;
+  const size_t ran = in_rounds(kSamples, c.clock, c.options.stop, [&](size_t begin, size_t end) {
+    std::vector<std::vector<Token>> texts(end - begin, {first});
+    Engine engine(*c.dense.decoder, c.options.engine.limits());
+    for (size_t i = begin; i < end; ++i) {
+      engine.add({.prompt = {first},
+                  .max_new_tokens = length,
+                  .sampling = {.temperature = 1, .seed = random_bits(c.options.seed, 2, i)},
+                  .stop = {},
+                  .observe = {},
+                  .on_token = {}},
+                 [&, i](const Completion& done) {
+                   if (error.empty()) error = done.error;
+                   auto& text = texts[i - begin];
+                   text.insert(text.end(), done.tokens.begin(), done.tokens.end());
+                 });
+    }
+    engine.run();
+    if (!error.empty()) fail(Fault::corrupt, "logits-not-finite", "the dense model: {}", error);
+    for (const std::vector<Token>& text : texts) c.divergences.add(text, 1);
+    progress.advance(end - begin);
+  });
+  if (ran < kSamples) c.record["out_of_time"] = true;
+}
+
+void judge_divergences(Look& c, const char* source) {
+  c.record["text"] = c.divergences.to_json(source);
+  if (const int64_t n = c.divergences.not_finite(); n > 0) {
+    c.reasons.push_back(fmt::format("The compressed model's logits are not finite numbers for {}.",
+                                    plural(n, "token")));
+  }
+  if (!c.divergences.empty() && c.divergences.agreement() < kLeastAgreement) {
+    c.reasons.push_back(
+        fmt::format("Its first choice is the dense model's for {:.1f} % of the tokens only.",
+                    100 * c.divergences.agreement()));
+  }
+}
+
+void run(const std::string& dense_dir, const std::string& compressed_dir,
+         const QuickCheckOptions& options, Json& record) {
+  const std::shared_ptr<Backend> backend =
+      make_cpu_backend(options.engine.threads, options.engine.isa);
+  const LoadedModel dense = LoadedModel::load(dense_dir, backend, options.engine);
+  const LoadedModel model = LoadedModel::load(compressed_dir, backend, options.engine);
+  Look c{dense,
+         model,
+         options,
+         Clock(options.seconds),
+         {dense, model, options.engine},
+         std::move(record),
+         {}};
+  const char* source = "of the dense model's answers";
+  if (options.suite) check_items(c);
+  if (c.divergences.empty() && c.divergences.not_finite() == 0) {
+    source = "that the dense model made up";
+    check_samples(c);
+  }
+  judge_divergences(c, source);
+  record = std::move(c.record);
+  record["outcome"] = c.reasons.empty() ? kNothing : kDamaged;
+  if (c.reasons.size() > kReasons) c.reasons.resize(kReasons);
+  record["reasons"] = c.reasons;
+}
+
+}  // namespace
+
+Json check_settings(const QuickCheckOptions& options) {
+  return {{"suite", options.suite ? Json(options.suite->digest) : Json()},
+          {"items", options.suite ? options.items : 0},
+          {"seconds", options.seconds},
+          {"seed", options.seed}};
+}
+
+Json quick_check(const std::string& dense, const std::string& compressed,
+                 const QuickCheckOptions& options) {
+  Json record = {{"outcome", kNotRun}, {"reasons", Json::array()}};
+  record["settings"] = check_settings(options);
+  try {
+    run(dense, compressed, options, record);
+  } catch (const Error& e) {
+    if (e.fault() == Fault::interrupted) {
+      fail(Fault::interrupted, "interrupted",
+           "{} is finished, but its quick check was {}; the same command goes on with the check, "
+           "--no-check leaves it out",
+           compressed, e.what());
+    }
+    record = {{"outcome", kNotRun},
+              {"reasons", Json::array({fmt::format("{} (error {})", e.what(), e.code())})},
+              {"settings", check_settings(options)}};
+  }
+  return record;
+}
+
+std::string check_text(const Json& check) {
+  const std::string outcome = check["outcome"];
+  std::string text = "Quick check against the dense model: " + outcome + "\n";
+  if (check.contains("items")) {
+    const Json& items = check["items"];
+    const Json& suite = check["suite"];
+    text += fmt::format(
+        "  {} lost, {} won of {} of {}'s {} items (exact McNemar, one-sided: p {:.2g}; the true "
+        "change is between {:+.1f} and {:+.1f} %)\n",
+        items["lost"].get<int64_t>(), items["won"].get<int64_t>(), items["ran"].get<int64_t>(),
+        suite["name"].get<std::string>(), suite["items"].get<int64_t>(),
+        items["p_worse"].get<double>(), 100 * items["difference_95"][0].get<double>(),
+        100 * items["difference_95"][1].get<double>());
+    if (const auto errors = items["errors"].get<int64_t>(); errors > 0) {
+      text += fmt::format("  {} could not be run\n", plural(errors, "item"));
+    }
+  }
+  if (check.contains("text") && check["text"].contains("kl")) {
+    const Json& t = check["text"];
+    text += fmt::format(
+        "  divergence {:.5f} nats per token (99th percentile {:.4f}), {:.2f} % the same first "
+        "choice, over {} tokens {}\n",
+        t["kl"]["mean"].get<double>(), t["kl"]["p99"].get<double>(),
+        100 * t["top1_agreement"].get<double>(), t["tokens"].get<int64_t>(),
+        t["source"].get<std::string>());
+  }
+  if (check.contains("out_of_time")) text += "  stopped at its time limit (--check-seconds)\n";
+  for (const Json& reason : check["reasons"]) {
+    text += "  WARNING: " + reason.get<std::string>() + "\n";
+  }
+  return text;
+}
+
+}  // namespace sinter
