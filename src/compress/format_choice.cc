@@ -123,8 +123,8 @@ FormatChoice choose_formats(const Artifact& base, const MeasurementPlan& plan,
   out.mixed_together = together[0];
   if (out.uniform) {
     out.uniform_together = together[1];
-    out.uniform_is_better =
-        objective(out.uniform_together, budget.flips) < objective(out.mixed_together, budget.flips);
+    out.uniform_is_better = objective(out.uniform_together, budget.flips) <=
+                            objective(out.mixed_together, budget.flips);
   }
   out.choice = choices[out.uniform_is_better ? 1 : 0];
   return out;
@@ -195,7 +195,7 @@ std::string describe_choice(const Json& c) {
                       uniform["predicted"].get<double>(),
                       uniform["together"]["objective"].get<double>());
   return text + (c["taken"] == "uniform"
-                     ? "    MIXING DOES NOT HELP HERE: that one format is better, and taken\n"
+                     ? "    MIXING DOES NOT HELP HERE: that one format is no worse, and taken\n"
                      : "");
 }
 

@@ -40,7 +40,7 @@ struct FormatChoice {
   std::optional<UniformChoice> uniform;  // the best that fits
   // Measured together, on the tokens that the sensitivities were.
   MeasuredOption mixed_together, uniform_together;
-  bool uniform_is_better = false;  // then it is taken
+  bool uniform_is_better = false;  // or as good: then it is taken
   std::vector<int32_t> choice;     // what is taken
 };
 

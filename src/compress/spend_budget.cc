@@ -76,8 +76,10 @@ SpentBudget spend_budget(const Artifact& base, const Recipe& recipe, const Store
   Sensitivity sensitivity;
   if (fs::exists(path)) {
     sensitivity = read_sensitivity(path, plan.sensitivity);
-    if (auto before = chosen_before(read_json_file(path), recipe, sensitivity, path))
+    if (auto before = chosen_before(read_json_file(path), recipe, sensitivity, path)) {
+      remove_measuring(out_dir);  // a kill may have come between
       return *before;
+    }
   } else if (!options.sensitivity.empty()) {
     sensitivity = read_sensitivity(options.sensitivity, plan.sensitivity);
   } else {
