@@ -11,7 +11,7 @@ namespace sinter {
 namespace {
 
 struct Options {
-  std::string model, recipe, out, calibration;
+  std::string model, recipe, out, calibration, dialect = default_dialect().name;
   CalibrationLimits limits{.max_tokens = 0, .sequence_tokens = 2048};
   bool no_resume = false;
   int threads = 0;
@@ -64,6 +64,7 @@ int run(const Options& o) {
   if (!o.calibration.empty() && recipe.needs_calibration()) calibration = read_tokens(o);
   CompressResult r = compress(o.model, recipe, o.out,
                               {.calibration = calibration ? &*calibration : nullptr,
+                               .dialect = &stored_dialect(o.dialect),
                                .threads = o.threads,
                                .resume = !o.no_resume,
                                .stop = &interrupted()});
@@ -121,6 +122,30 @@ std::function<int()> setup(CLI::App& app) {
   app.add_option("-r,--recipe", o->recipe, "A YAML recipe; see recipes/ and docs/recipes.md.")
       ->required();
   app.add_option("-o,--out", o->out, "The directory to write.")->required();
+  std::string dialects;
+  for (const StoredDialect& d : stored_dialects()) {
+    dialects += fmt::format("\n  {:<20} {}", d.name, d.meaning);
+  }
+  app.add_option("--dialect", o->dialect,
+                 "How the weights are written; what a dialect cannot say is refused before anything "
+                 "is written. GGUF: convert the result.")
+      ->capture_default_str();
+  app.add_option("-c,--calibration", o->calibration,
+                 "Tokens for recipes that look at what the model computes: a corpus directory, "
+                 "lines of JSON (messages, text or ids), or plain text.");
+  app.add_option("--calibration-tokens", o->limits.max_tokens,
+                 "Use whole sequences until there are so many tokens; 0 = all.")
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 40))
+      ->capture_default_str();
+  app.add_option("--sequence-tokens", o->limits.sequence_tokens,
+                 "Longer texts are split into sequences of at most so many tokens.")
+      ->check(CLI::Range(2, 1 << 20))
+      ->capture_default_str();
+  app.add_flag("--no-resume", o->no_resume,
+               "Refuse to continue what a killed run left in OUT. Default: continue it.");
+  app.add_option("-t,--threads", o->threads, "Threads; 0 = one per core. Never changes a byte.")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
   app.add_flag("--no-check", o->no_check,
                "Leave out the quick check against the dense model, which needs memory for both.");
   app.add_option("--check-suite", o->check_suite,
@@ -136,10 +161,9 @@ std::function<int()> setup(CLI::App& app) {
   app.add_option("--check-seed", o->check.seed, "Draws the items, and what the model makes up.")
       ->capture_default_str();
   app.footer(
-      "Writes a Hugging Face directory in the compressed-tensors dialect, layer by layer: peak "
-      "memory "
-      "is about one layer.\nExample:  sinter compress models/pebble -r recipes/int8.yaml -o "
-      "out/int8");
+      "Writes a Hugging Face directory, layer by layer: peak memory is about one layer.\nDialects:" +
+      dialects +
+      "\nExample:  sinter compress models/pebble -r recipes/int8.yaml -o out/int8");
   return [o] { return run(*o); };
 }
 
