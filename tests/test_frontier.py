@@ -30,3 +30,7 @@ def test_frontier(tmp_path, with_flips):
     assert "| 5 / 2 |" in out or not with_flips
     text = "".join(ElementTree.parse(tmp_path / "f.svg").getroot().itertext())
     assert all(word in text for word in ("a < b", "gptq", "sinter", "llm-compressor", "w8a8-<rtn>"))
+    if with_flips:
+        short = subprocess.run([sys.executable, ROOT / "bench/compression/frontier.py", tmp_path / "r.json", "--compact",
+                                "--methods", "gptq"], capture_output=True, text=True, check=True).stdout
+        assert "| **gptq-4** | 4.125 | 0.02000 | 7.500 | 90.0 | 5/2 | 1/0 |" in short and "rtn" not in short

@@ -14,6 +14,7 @@ scales. Needs only Python.
 
 import argparse
 import json
+import shutil
 import struct
 import subprocess
 import sys
@@ -63,12 +64,17 @@ def divergence(o, name, folder, peer):
 
 
 def flips(o, name, folder):
-    """{behaviour: [lost, won, items]}, "all" first."""
-    report = o.reports / name
+    """{behaviour: [lost, won, items]}, "all" first. What the dense model answered is taken from the first report."""
+    report, dense = o.reports / name, o.reports / "baseline.jsonl"
+    if dense.exists() and not report.exists():
+        report.mkdir()
+        shutil.copyfile(dense, report / "baseline.jsonl")
     gate = subprocess.run([o.sinter, "gate", o.dense, folder, "--suite", o.suite, "-o", report, "--threads", o.threads,
                            *(["--resume"] if report.exists() else [])], capture_output=True, text=True)
     if gate.returncode not in (0, 3):  # 3: refused, which is what is being counted
         sys.exit(f"{name}: {gate.stderr.strip().splitlines()[-1]}")
+    if not dense.exists():
+        shutil.copyfile(report / "baseline.jsonl", dense)
     found = json.loads((report / "report.json").read_text())
     return {t["name"]: [t["lost"], t["won"], t["items"]]
             for t in [found["all"] | {"name": "all"}, *found["behaviours"]]}
