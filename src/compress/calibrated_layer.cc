@@ -178,6 +178,25 @@ void LayerCompressor::round(Work& work, LayerInput input, const InputStatistics*
   }
 }
 
+void LayerCompressor::store_kv(const Work& work, ShardContent& content) const {
+  const Scheme codes{.activation = *recipe_.kv == Number::integer ? ActivationMode::int8_tensor
+                                                                  : ActivationMode::fp8_tensor};
+  const LayerWalk::KvPeaks& peaks = walk_.kv_peaks();
+  const std::string k_proj =
+      layer_linear(walk_.config(), walk_.names(), work.layer.index, LayerLinear::k).module;
+  for (OwnedTensor& t :
+       store_kv_scales(k_proj.substr(0, k_proj.rfind('.')), input_scale(codes, peaks.keys),
+                       input_scale(codes, peaks.values))) {
+    const StoredTensor stored{
+        .name = t.name, .dtype = t.dtype, .shape = t.shape, .bytes = t.bytes, .block = {}};
+    content.record.tensors.push_back(copied_tensor(stored, t.name));
+    content.record.tensors.back().method = "kv_cache";
+    std::vector<OwnedTensor> one;
+    one.push_back(std::move(t));
+    content.add(std::move(one));
+  }
+}
+
 ShardContent LayerCompressor::store(const Work& work, const PlannedShard& shard) const {
   ShardContent content;
   content.record.notes = work.notes;
@@ -245,6 +264,7 @@ ShardContent LayerCompressor::store(const Work& work, const PlannedShard& shard)
     content.record.tensors.back().method = "transformed";
     content.add({std::move(*tensor)});
   }
+  if (recipe_.kv) store_kv(work, content);
   return content;
 }
 

@@ -27,6 +27,7 @@ class LayerCompressor {
   // The statistics that the readers of an input need, if any.
   std::optional<InputStatistics> wanted(const Work& work, LayerInput input) const;
   void round(Work& work, LayerInput input, const InputStatistics* statistics) const;
+  void store_kv(const Work& work, ShardContent& content) const;
   ShardContent store(const Work& work, const PlannedShard& shard) const;
 
   const Artifact& base_;

@@ -22,6 +22,7 @@
 #include "compress/fold.h"
 #include "compress/matrix_grid.h"
 #include "compress/round.h"
+#include "model/model.h"
 
 namespace sinter {
 namespace {
@@ -279,6 +280,62 @@ TEST_F(Calibrated, ActivationsThatAreNoNumbersAreNoted) {
     for (const ManifestTensor& t : m.tensors) {
       EXPECT_TRUE(std::isfinite(t.relative_error) && t.relative_error < 0.5) << steps << t.name;
     }
+  }
+}
+
+// Keys as caches hold them: by the definition of RoPE in double, from the inputs that a tap sees.
+TEST_F(Calibrated, KeysAndValuesHaveTheScaleOfTheirPeak) {
+  const std::pair<const char*, double> cases[] = {{"FP8", 448}, {"INT8", 127}};
+  for (const auto& [scheme, last] : cases) {
+    SCOPED_TRACE(scheme);
+    const Recipe r = parse_recipe(
+        fmt::format("steps:\n  - rtn: {{scheme: W8A16}}\nkv_cache: {{scheme: {}}}\n", scheme),
+        "test.yaml");
+    compress(kPebble, r, out(scheme), {.calibration = &calibration_, .threads = 2});
+    const auto a = Artifact::open(out(scheme));
+    const auto backend = make_cpu_backend(1, "");
+    Decoder decoder(Artifact::open(out(scheme), {.weights_only = true}), *backend, {});
+    const std::string attention = "model.layers.0.self_attn";
+    const Weight wk = a->matrix(attention + ".k_proj", 128, 256);
+    const Weight wv = a->matrix(attention + ".v_proj", 128, 256);
+    double k_peak = 0, v_peak = 0;
+    const auto product = [](const Weight& w, int64_t row, std::span<const float> x) {
+      std::vector<float> values(static_cast<size_t>(w.cols));
+      unpack_row(w, row, values);
+      double sum = 0;
+      for (size_t j = 0; j < values.size(); ++j) sum += double{values[j]} * double{x[j]};
+      return sum;
+    };
+    decoder.set_tap([&](std::string_view module, MatView x) {
+      if (module != attention + ".k_proj") return;
+      for (int64_t t = 0; t < x.rows; ++t) {
+        for (int64_t row = 0; row < 128; ++row) {
+          v_peak = std::max(v_peak, std::abs(product(wv, row, x.row(t))));
+          const int64_t i = row % 64;
+          if (i >= 32) continue;
+          const double angle =
+              static_cast<double>(t) * std::pow(10000.0, -2.0 * static_cast<double>(i) / 64);
+          const double p = product(wk, row, x.row(t)), q = product(wk, row + 32, x.row(t));
+          k_peak = std::max({k_peak, std::abs(p * std::cos(angle) - q * std::sin(angle)),
+                             std::abs(q * std::cos(angle) + p * std::sin(angle))});
+        }
+      }
+    });
+    for (const auto& sequence : calibration_.sequences) {
+      PageTable table(decoder.pages());
+      Batch batch;
+      batch.tokens = sequence;
+      batch.spans.push_back({.table = &table, .n_rows = static_cast<int32_t>(sequence.size())});
+      batch.logit_rows = {0};
+      decoder.forward(batch);
+    }
+    const KvRounding found = a->kv_rounding(attention);
+    EXPECT_NEAR(found.keys.scale, k_peak / last, 1e-5 * k_peak / last);
+    EXPECT_NEAR(found.values.scale, v_peak / last, 1e-5 * v_peak / last);
+    EXPECT_NE(a->scheme().find("keys and values"), std::string::npos);
+    EXPECT_EQ(code_of("  - rtn: {scheme: W4A16, group_size: 64}\nkv_cache: {scheme: FP8}\n",
+                      "refused", "gptq"),
+              "compress-dialect");
   }
 }
 

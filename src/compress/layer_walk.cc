@@ -29,6 +29,17 @@ constexpr std::array<InputRow, kLayerInputs.size()> kInputs = {InputRow{"attenti
                                                                {"mlp", kFfnReaders},
                                                                {"down", kDownReaders}};
 
+// What is no number would make a scale that is none.
+float finite_peak(const Matrix& x) {
+  float peak = 0;
+  for (int64_t i = 0; i < x.rows(); ++i) {
+    for (const float v : x.row(i)) {
+      if (std::isfinite(v)) peak = std::max(peak, std::abs(v));
+    }
+  }
+  return peak;
+}
+
 }  // namespace
 
 const char* to_string(LayerInput input) { return kInputs[static_cast<size_t>(input)].name; }
@@ -276,6 +287,7 @@ void LayerWalk::attn_inputs(const CalibratedLayer& layer, InputStatistics* attn)
 }
 
 void LayerWalk::attention(const CalibratedLayer& layer, InputStatistics* o) {
+  kv_peaks_ = {};
   for (Group& g : groups_) {
     x_.resize(g.n_rows, config_.d_model);
     normed_.resize(g.n_rows, config_.d_model);
@@ -283,6 +295,8 @@ void LayerWalk::attention(const CalibratedLayer& layer, InputStatistics* o) {
     hidden_->read(g.first_row, x_.view());
     norm(layer.vectors.attn_norm, x_.view(), normed_.view());
     run_attention(layer, g, normed_.view(), out_.view());
+    kv_peaks_.keys = std::max(kv_peaks_.keys, finite_peak(k_));
+    kv_peaks_.values = std::max(kv_peaks_.values, finite_peak(v_));
     drop_unusable(out_.view());
     if (o != nullptr) o->add(threads_, out_.view());
     attended_->write(g.first_row, out_.view());

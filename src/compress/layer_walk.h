@@ -72,6 +72,12 @@ class LayerWalk {
   int64_t input_size(LayerInput input) const;
   // Tokens that were set to zero in some layer, because they were not finite numbers.
   int64_t n_dropped() const { return n_dropped_; }
+  // The largest |x| of the keys, rotated as caches hold them, and of the values that the last
+  // advance() to `o` computed.
+  struct KvPeaks {
+    float keys = 0, values = 0;
+  };
+  const KvPeaks& kv_peaks() const { return kv_peaks_; }
 
   // The input of layer 0.
   void start();
@@ -130,6 +136,7 @@ class LayerWalk {
   std::vector<int64_t> probe_rows_;  // of the probe's sequences: first rows in the files
   std::unique_ptr<RowFile> hidden_, attended_, middle_, gated_;
   int64_t n_dropped_ = 0;
+  KvPeaks kv_peaks_;
   Matrix x_, normed_, q_, k_, v_, gate_, up_, out_;
 };
 

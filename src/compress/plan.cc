@@ -188,6 +188,7 @@ CompressPlan plan_compression(const Artifact& base, const Recipe& recipe,
   }
   if (tied)
     plan.stored.dense.push_back("lm_head");  // loaders build it as a Linear before they tie it
+  plan.stored.kv = recipe.kv;
   if (const std::string problem = dialect.problem(plan.stored); !problem.empty()) {
     fail(Fault::unsupported, "compress-dialect",
          "recipe \"{}\" in the dialect {}: {}; change the recipe, or write {}, which has room for "

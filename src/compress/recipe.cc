@@ -27,11 +27,22 @@ Step read_step(const YamlNode& node, const std::string& where) {
   SINTER_CHECK(false);  // YamlFields refused it
 }
 
+Number read_kv(const YamlNode& node, const std::string& where) {
+  constexpr std::array<std::string_view, 1> kKeys = {"scheme"};
+  const YamlFields fields(node, where, kKeys);
+  const std::string scheme = fields.string("scheme");
+  if (scheme == "FP8") return Number::e4m3;
+  if (scheme == "INT8") return Number::integer;
+  fail(Fault::bad_input, "recipe-field", "{}: expected FP8 or INT8, found \"{}\"",
+       fields.place("scheme"), scheme.substr(0, 60));
+}
+
 }  // namespace
 
 Recipe parse_recipe(std::string_view text, const std::string& where) {
   const YamlNode root = parse_yaml(text, where);
-  constexpr std::array<std::string_view, 4> kKeys = {"name", "description", "steps", "budget"};
+  constexpr std::array<std::string_view, 5> kKeys = {"name", "description", "steps", "budget",
+                                                     "kv_cache"};
   const YamlFields fields(root, where, kKeys);
   Recipe recipe;
   recipe.name = fields.string("name", "");
@@ -68,6 +79,7 @@ Recipe parse_recipe(std::string_view text, const std::string& where) {
            fields.place("budget"));
     }
   }
+  if (fields.has("kv_cache")) recipe.kv = read_kv(fields.at("kv_cache"), where);
   recipe.text = text;
   recipe.digest = sha256_hex(text);
   return recipe;
@@ -81,7 +93,7 @@ bool Recipe::needs_calibration() const {
              return o.scheme.has_value() && has_input_scale(*o.scheme);
            });
   };
-  return budget.has_value() || !transforms.empty() ||
+  return budget.has_value() || kv.has_value() || !transforms.empty() ||
          std::any_of(rounds.begin(), rounds.end(), calibrated);
 }
 

@@ -19,6 +19,7 @@ struct Recipe {
   std::string description;
   std::vector<std::shared_ptr<const TransformStep>> transforms;  // before all that round
   std::vector<std::shared_ptr<const RoundStep>> rounds;
+  std::optional<Number> kv;  // keys and values get 8-bit codes of this kind (e4m3 or integer)
   std::optional<Budget> budget;
   // What a budget chose for modules, in place of their step's scheme.
   std::map<std::string, Scheme> chosen;

@@ -30,7 +30,7 @@ def random_tensors(rng):
 
 
 def main():
-    tool = pathlib.Path(sys.argv[1]) / "compress_and_unpack"
+    tool = pathlib.Path(sys.argv[1]) / "read_checkpoint"
     rng = random.Random(1)
     with tempfile.TemporaryDirectory() as directory:
         theirs, ours = pathlib.Path(directory, "theirs"), pathlib.Path(directory, "ours")
