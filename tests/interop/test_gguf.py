@@ -118,6 +118,25 @@ def test_both_unpack_a_file_to_the_same_values(program, plain, tmp_path, kind):
             assert np.array_equal(tensor.data, quantize(values(dense[name]), tensor.tensor_type))
 
 
+@pytest.mark.parametrize("words, kind", [
+    ("gptq: {scheme: W4A16, group_size: 32}", "Q4_0"), ("gptq: {scheme: W4A16_ASYM, group_size: 64}", "Q5_0 Q4_1"),
+    ("rtn: {scheme: W8A16}", "Q8_0"), ("rtn: {scheme: W3A16_ASYM}", "Q4_0"), ("rtn: {scheme: MXFP4A16}", "Q5_0")])
+def test_what_was_compressed_keeps_its_values(program, tmp_path, words, kind):
+    """Without --type: blocks of the same values, as the package unpacks them."""
+    recipe, tokens, made = tmp_path / "recipe.yaml", tmp_path / "tokens.jsonl", tmp_path / "compressed"
+    recipe.write_text(f"steps:\n  - {words}\n")
+    tokens.write_text("".join(json.dumps({"ids": [(7 * i * j + i) % 1024 for j in range(64)]}) + "\n"
+                              for i in range(1, 9)))
+    subprocess.run([program, "--progress", "none", "compress", PEBBLE, "-r", recipe, "-c", tokens, "-o", made,
+                    "--no-check"], check=True, capture_output=True)
+    blocks = tensors(convert(program, made, tmp_path / "blocks.gguf"))
+    floats = tensors(convert(program, made, tmp_path / "floats.gguf", "--type", "f32"))
+    kinds = {name: t.tensor_type.name for name, t in blocks.items()}
+    assert sum(k in kind.split() for k in kinds.values()) == 35, kinds
+    for name, tensor in blocks.items():  # a zero may lose its sign
+        assert np.array_equal(values(tensor), values(floats[name])), name
+
+
 @pytest.mark.parametrize("kind", ["F16", "Q8_0", "Q5_0"])
 def test_we_read_what_the_package_writes(program, plain, tmp_path, kind):
     """As convert_hf_to_gguf.py writes: by GGUFWriter, with no key that is Sinter's."""
