@@ -1,11 +1,17 @@
 // sinter compress: a checkpoint, by a recipe, into a smaller one.
+#include <malloc.h>
+
+#include <algorithm>
 #include <filesystem>
 
 #include "app/command.h"
 #include "app/loaded_model.h"
 #include "app/quick_check.h"
+#include "backend/peaks.h"
 #include "base/error.h"
 #include "compress/compress.h"
+#include "compress/format_choice.h"
+#include "compress/output.h"
 
 namespace sinter {
 namespace {
@@ -13,7 +19,9 @@ namespace {
 struct Options {
   std::string model, recipe, out, calibration, dialect = default_dialect().name;
   CalibrationLimits limits{.max_tokens = 0, .sequence_tokens = 2048};
-  bool no_resume = false;
+  std::string sensitivity;
+  bool no_resume = false, no_preflight = false;
+  int64_t memory = 0;
   int threads = 0;
   bool no_check = false;
   std::string check_suite;
@@ -53,8 +61,42 @@ void check_behaviour(const Options& o, const QuickCheckOptions& check, Manifest&
   write_manifest(o.out, manifest);
 }
 
+std::string stages_text(const StageSeconds& seconds) {
+  std::string text;
+  double sum = 0;
+  for (const auto& [stage, s] : seconds) {
+    text += fmt::format("{}{} {:.1f} s", text.empty() ? "" : ", ", stage, s);
+    sum += s;
+  }
+  return fmt::format("{:.1f} s ({})", sum, text);
+}
+
+void announce(const Preflight& needs) {
+  constexpr double kMiB = 1 << 20;
+  fmt::print(stderr, "expected: {:.0f} MiB of memory, {:.0f} MiB of disk{}, {}\n",
+             static_cast<double>(needs.memory) / kMiB,
+             static_cast<double>(needs.output + needs.scratch) / kMiB,
+             needs.scratch == 0 ? ""
+                                : fmt::format(" ({:.0f} of it until it is done)",
+                                              static_cast<double>(needs.scratch) / kMiB),
+             stages_text(needs.seconds));
+}
+
+// Of this machine, where the recipe wants to know it: over as many bytes as the model has, for what
+// fits a cache is read faster.
+double read_rate_for(const Recipe& recipe, const Options& o) {
+  const bool asked = recipe.budget && recipe.budget->limit == Budget::Limit::tokens_per_second &&
+                     recipe.budget->read_gb_per_second == 0;
+  if (!asked) return 0;
+  constexpr int kPasses = 3;
+  const int64_t bytes = tensor_bytes(Artifact::open(o.model)->checkpoint());
+  return PeakMeter(o.threads, "")
+      .read_rate(std::clamp(bytes, int64_t{1} << 20, int64_t{1} << 30), kPasses);
+}
+
 int run(const Options& o) {
   install_interrupt();
+  ::mallopt(M_MMAP_THRESHOLD, 1 << 20);  // what a layer needed goes back to the system at once
   QuickCheckOptions check = o.check;
   check.engine.threads = o.threads;
   check.stop = &interrupted();
@@ -62,11 +104,20 @@ int run(const Options& o) {
   const Recipe recipe = read_recipe(o.recipe);
   std::optional<Calibration> calibration;
   if (!o.calibration.empty() && recipe.needs_calibration()) calibration = read_tokens(o);
+  if (!recipe.budget && !o.sensitivity.empty()) {
+    fail(Fault::bad_input, "budget-nothing",
+         "--sensitivity: expected a recipe with a budget, found none in {}", o.recipe);
+  }
   CompressResult r = compress(o.model, recipe, o.out,
                               {.calibration = calibration ? &*calibration : nullptr,
                                .dialect = &stored_dialect(o.dialect),
                                .threads = o.threads,
                                .resume = !o.no_resume,
+                               .sensitivity = o.sensitivity,
+                               .read_bytes_per_second = read_rate_for(recipe, o),
+                               .preflight = !o.no_preflight,
+                               .memory_limit = o.memory,
+                               .announce = globals().json ? nullptr : announce,
                                .stop = &interrupted()});
   if (!o.no_check) check_behaviour(o, check, r.manifest);
   const double ratio = static_cast<double>(r.bytes_before) / static_cast<double>(r.bytes_after);
@@ -90,7 +141,13 @@ int run(const Options& o) {
                 {"worst_tensor", worst_name},
                 {"shards_made", r.shards_made},
                 {"shards_kept", r.shards_kept},
+                {"expected",
+                 {{"memory", r.predicted.memory},
+                  {"disk", r.predicted.output + r.predicted.scratch},
+                  {"seconds", r.predicted.seconds}}},
+                {"took", {{"memory", r.peak_bytes}, {"seconds", r.seconds}}},
                 {"not_copied", r.not_copied},
+                {"budget", r.manifest.budget},
                 {"verified", r.manifest.verified},
                 {"quick_check", r.manifest.quick_check}});
     return 0;
@@ -104,10 +161,15 @@ int run(const Options& o) {
     text += fmt::format("  largest relative error {:.4f}, in {}; all of them in {}/{}\n", worst,
                         worst_name, o.out, kManifestName);
   }
+  if (r.shards_made > 0) {
+    text += fmt::format("  took {:.0f} MiB of memory, {}\n",
+                        static_cast<double>(r.peak_bytes) / kMiB, stages_text(r.seconds));
+  }
   if (r.shards_kept > 0) {
     text += fmt::format("  resumed: {} shards were already there, {} made now\n", r.shards_kept,
                         r.shards_made);
   }
+  if (!r.manifest.budget.is_null()) text += describe_choice(r.manifest.budget);
   for (const std::string& file : r.not_copied) text += fmt::format("  not copied: {}\n", file);
   if (!r.manifest.quick_check.is_null()) text += check_text(r.manifest.quick_check);
   text += fmt::format("Unverified until a gate has run: sinter gate {} {} --suite {} -o REPORT\n",
@@ -126,9 +188,10 @@ std::function<int()> setup(CLI::App& app) {
   for (const StoredDialect& d : stored_dialects()) {
     dialects += fmt::format("\n  {:<20} {}", d.name, d.meaning);
   }
-  app.add_option("--dialect", o->dialect,
-                 "How the weights are written; what a dialect cannot say is refused before anything "
-                 "is written. GGUF: convert the result.")
+  app.add_option(
+         "--dialect", o->dialect,
+         "How the weights are written; what a dialect cannot say is refused before anything "
+         "is written. GGUF: convert the result.")
       ->capture_default_str();
   app.add_option("-c,--calibration", o->calibration,
                  "Tokens for recipes that look at what the model computes: a corpus directory, "
@@ -141,6 +204,18 @@ std::function<int()> setup(CLI::App& app) {
                  "Longer texts are split into sequences of at most so many tokens.")
       ->check(CLI::Range(2, 1 << 20))
       ->capture_default_str();
+  app.add_option(
+         "--memory", o->memory,
+         "Bytes of memory that may be used (4G, 900M ...): what needs more is refused before "
+         "it begins; 0 = what is free.")
+      ->transform(CLI::AsSizeValue(false))
+      ->capture_default_str();
+  app.add_flag("--no-preflight", o->no_preflight,
+               "Begin at once: do not find out first how much memory, disk and time it will take.");
+  app.add_option("--sensitivity", o->sensitivity,
+                 "Of a recipe with a budget: what `sinter sensitivity` measured, instead of "
+                 "measuring it now.")
+      ->check(CLI::ExistingFile);
   app.add_flag("--no-resume", o->no_resume,
                "Refuse to continue what a killed run left in OUT. Default: continue it.");
   app.add_option("-t,--threads", o->threads, "Threads; 0 = one per core. Never changes a byte.")
@@ -161,9 +236,9 @@ std::function<int()> setup(CLI::App& app) {
   app.add_option("--check-seed", o->check.seed, "Draws the items, and what the model makes up.")
       ->capture_default_str();
   app.footer(
-      "Writes a Hugging Face directory, layer by layer: peak memory is about one layer.\nDialects:" +
-      dialects +
-      "\nExample:  sinter compress models/pebble -r recipes/int8.yaml -o out/int8");
+      "Writes a Hugging Face directory, layer by layer: peak memory is about one "
+      "layer.\nDialects:" +
+      dialects + "\nExample:  sinter compress models/pebble -r recipes/int8.yaml -o out/int8");
   return [o] { return run(*o); };
 }
 

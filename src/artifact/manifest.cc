@@ -62,6 +62,7 @@ void write_manifest(const std::string& directory, const Manifest& m) {
                       {"tokens", m.corpus.tokens},
                       {"sequences", m.corpus.sequences}};
   }
+  if (!m.budget.is_null()) json["budget"] = m.budget;
   for (const ManifestNote& n : m.notes) json["notes"].push_back(to_json(n));
   if (!m.proof.is_null()) json["proof"] = m.proof;
   write_file_atomically(directory + "/" + kManifestName,
@@ -102,6 +103,7 @@ Manifest read_manifest(const std::string& directory) {
                 .tokens = corpus.integer("tokens"),
                 .sequences = corpus.integer("sequences")};
   }
+  if (fields.has("budget")) m.budget = fields.at("budget");
   if (fields.has("notes")) {
     if (!fields.at("notes").is_array()) {
       fail(Fault::bad_input, "json-field", "{}: notes: expected a list", path);

@@ -51,6 +51,7 @@ struct Manifest {
   std::string build;
   std::string dialect = {};  // that the weights were written in, where somebody chose one
   ManifestCorpus corpus = {};
+  Json budget = {};  // how formats were chosen, and by what; null where the recipe names them
   std::vector<ManifestTensor> tensors;
   std::vector<ManifestNote> notes = {};
   Json proof = {};            // of a conversion: what was compared; null otherwise

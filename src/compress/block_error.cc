@@ -66,6 +66,20 @@ BlockError::BlockError(const LayerToTransform& job, LayerInput input) : job_(job
   run_block(x_, exact_.view());
 }
 
+int64_t BlockError::bytes(const LayerWalk& walk, LayerInput input, bool by_gram) {
+  int64_t all = 0, largest = 0;
+  for (const LayerLinear l : readers_of(input)) {
+    const LinearShape shape = layer_linear(walk.config(), walk.names(), 0, l);
+    all += shape.rows * shape.cols;
+    largest = std::max(largest, shape.rows * shape.cols);
+  }
+  // Scaled and rounded weights; then, what the Gram matrix makes of them, or the probe's inputs of
+  // both blocks, exact, scaled and with the output, while a block runs.
+  if (by_gram) return 4 * 3 * largest;
+  return 4 * (largest + all + 5 * walk.probe_tokens() * walk.config().d_model) +
+         walk.block_bytes(input, walk.probe_tokens());
+}
+
 bool BlockError::by_gram() const {
   return !job_.statistics(input_).gram.empty() && input_ != LayerInput::attn &&
          input_ != LayerInput::ffn;

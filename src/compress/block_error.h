@@ -15,6 +15,8 @@ class BlockError {
  public:
   // Of `input`'s readers. The layer must be let alone meanwhile.
   BlockError(const LayerToTransform& job, LayerInput input);
+  // Of memory that one takes at most, judged by Gram matrices or by the probe.
+  static int64_t bytes(const LayerWalk& walk, LayerInput input, bool by_gram);
   // Squared error of the block's output with W' = Q(W s) / s for every reader that is rounded, Q by
   // the peaks of groups, and Q(x / s) s for the inputs x where the scheme rounds them. Of o and
   // down with a Gram matrix: of the reader's own output, with exact inputs, over all tokens.

@@ -29,32 +29,39 @@ OwnedTensor dense_tensor(const std::string& name, const StoredTensor& like, MatV
 
 struct LayerCompressor::Work {
   CalibratedLayer layer;
-  std::array<RoundTarget, kLayerLinears.size()> targets;
+  Targets targets;
   std::array<std::optional<RoundedMatrix>, kLayerLinears.size()> rounded;
   std::array<ManifestTensor, kLayerLinears.size()> records;
   std::array<float, kLayerLinears.size()> input_scales{};
   std::vector<ManifestNote> notes;
+  StageSeconds seconds;
 };
 
 ShardContent LayerCompressor::run(const PlannedShard& shard) {
   const auto index = static_cast<int32_t>(shard.layer);
-  Work work{.layer = walk_.load(index), .targets = {}, .rounded = {}, .records = {}, .notes = {}};
-  for (const LayerLinear l : kLayerLinears) {
-    const std::string module = layer_linear(walk_.config(), walk_.names(), index, l).module;
-    for (const PlannedTensor& t : shard.tensors) {
-      if (t.module == module) work.targets[static_cast<size_t>(l)] = t.target;
-    }
-  }
+  Work work{.layer = walk_.load(index),
+            .targets = targets_of(shard),
+            .rounded = {},
+            .records = {},
+            .notes = {},
+            .seconds = {}};
   const int64_t dropped = walk_.n_dropped();
   if (!recipe_.transforms.empty()) transform(work);
   for (const LayerInput input : kLayerInputs) {
-    std::optional<InputStatistics> statistics = wanted(work, input);
+    std::optional<InputStatistics> statistics = wanted(work.targets, input);
     InputStatistics* const known = statistics ? &*statistics : nullptr;
-    walk_.advance(work.layer, input, known);
+    {
+      const StageTimer timer(work.seconds, kTokensStage);
+      walk_.advance(work.layer, input, known);
+    }
     round(work, input, known);
   }
   ShardContent content = store(work, shard);
-  if (index + 1 < walk_.config().n_layers) content.record.next_inputs = walk_.finish(work.layer);
+  if (index + 1 < walk_.config().n_layers) {
+    const StageTimer timer(work.seconds, kTokensStage);
+    content.record.next_inputs = walk_.finish(work.layer);
+  }
+  content.seconds = std::move(work.seconds);
   if (walk_.n_dropped() > dropped) {
     content.record.notes.push_back(
         {shard.label, fmt::format("{} activations set to zero", walk_.n_dropped() - dropped),
@@ -63,10 +70,98 @@ ShardContent LayerCompressor::run(const PlannedShard& shard) {
   return content;
 }
 
-std::optional<InputStatistics> LayerCompressor::wanted(const Work& work, LayerInput input) const {
+double LayerCompressor::pass(const PlannedShard& shard) const {
+  const CalibratedLayer layer = walk_.load(static_cast<int32_t>(shard.layer));
+  const Targets targets = targets_of(shard);
+  StageSeconds seconds;
+  {
+    const StageTimer timer(seconds, kTokensStage);
+    std::vector<InputStatistics> all;
+    for (const LayerInput input : kLayerInputs) {
+      if (recipe_.transforms.empty()) break;
+      walk_.advance(layer, input,
+                    &all.emplace_back(walk_.input_size(input), transforms_want_gram(input)));
+    }
+    all.clear();
+    for (const LayerInput input : kLayerInputs) {
+      std::optional<InputStatistics> statistics = wanted(targets, input);
+      walk_.advance(layer, input, statistics ? &*statistics : nullptr);
+    }
+    if (walk_.config().n_layers > 1) walk_.finish(layer);
+  }
+  return seconds[kTokensStage];
+}
+
+StageBytes LayerCompressor::bytes(const PlannedShard& shard) const {
+  const Targets targets = targets_of(shard);
+  const auto shape = [&](LayerLinear l) {
+    return layer_linear(walk_.config(), walk_.names(), static_cast<int32_t>(shard.layer), l);
+  };
+  const auto gram_bytes = [&](LayerInput input) {
+    return 4 * walk_.input_size(input) * walk_.input_size(input);
+  };
+  StageBytes bytes;
+  const auto raise = [&](const std::string& stage, int64_t to) {
+    bytes[stage] = std::max(bytes[stage], to);
+  };
+  int64_t held = 0;  // the layer, and what rounding leaves
+  for (const LayerLinear l : kLayerLinears) held += 4 * shape(l).rows * shape(l).cols;
+  if (!recipe_.transforms.empty()) {
+    int64_t grams = 0;
+    for (const LayerInput input : kLayerInputs) {
+      if (transforms_want_gram(input)) grams += gram_bytes(input);
+      raise(kTokensStage, held + grams + walk_.group_bytes(input));
+    }
+    for (const auto& step : recipe_.transforms) {
+      raise(step->method(), held + grams + step->scratch_bytes(walk_));
+    }
+  }
+  for (const LayerInput input : kLayerInputs) {
+    const auto readers = readers_of(input);
+    const bool gram = std::any_of(readers.begin(), readers.end(), [&](LayerLinear l) {
+      const RoundStep* step = targets[static_cast<size_t>(l)].step;
+      return step != nullptr && step->needs_gram();
+    });
+    const int64_t inputs = gram ? gram_bytes(input) : 0;
+    raise(kTokensStage, held + inputs + walk_.group_bytes(input));
+    for (const LayerLinear l : readers) {
+      const RoundTarget& target = targets[static_cast<size_t>(l)];
+      if (target.step == nullptr) continue;
+      const int64_t rows = shape(l).rows, cols = shape(l).cols;
+      const Codec& codec = *target.format.codec;
+      held +=
+          rows * (codec.row_bytes(target.format, cols) + codec.param_bytes(target.format, cols));
+      // Afterwards the rounded weights, and with a Gram matrix what it makes of their error.
+      const int64_t scratch = std::max(target.step->scratch_bytes(target.format, rows, cols),
+                                       4 * rows * cols * (gram ? 2 : 1));
+      raise(target.step->method(), held + inputs + scratch);
+    }
+  }
+  return bytes;
+}
+
+LayerCompressor::Targets LayerCompressor::targets_of(const PlannedShard& shard) const {
+  Targets targets;
+  for (const LayerLinear l : kLayerLinears) {
+    const std::string module =
+        layer_linear(walk_.config(), walk_.names(), static_cast<int32_t>(shard.layer), l).module;
+    for (const PlannedTensor& t : shard.tensors) {
+      if (t.module == module) targets[static_cast<size_t>(l)] = t.target;
+    }
+  }
+  return targets;
+}
+
+bool LayerCompressor::transforms_want_gram(LayerInput input) const {
+  return std::any_of(recipe_.transforms.begin(), recipe_.transforms.end(),
+                     [&](const auto& step) { return step->needs_gram(input); });
+}
+
+std::optional<InputStatistics> LayerCompressor::wanted(const Targets& targets,
+                                                       LayerInput input) const {
   bool any = false, gram = false;
   for (const LayerLinear l : readers_of(input)) {
-    const RoundTarget& target = work.targets[static_cast<size_t>(l)];
+    const RoundTarget& target = targets[static_cast<size_t>(l)];
     if (target.step == nullptr) continue;
     gram = gram || target.step->needs_gram();
     any = any || gram || has_input_scale(target.scheme);
@@ -78,9 +173,9 @@ std::optional<InputStatistics> LayerCompressor::wanted(const Work& work, LayerIn
 void LayerCompressor::transform(Work& work) const {
   std::vector<InputStatistics> inputs;
   for (const LayerInput input : kLayerInputs) {
-    const bool gram = std::any_of(recipe_.transforms.begin(), recipe_.transforms.end(),
-                                  [&](const auto& step) { return step->needs_gram(input); });
-    walk_.advance(work.layer, input, &inputs.emplace_back(walk_.input_size(input), gram));
+    const StageTimer timer(work.seconds, kTokensStage);
+    walk_.advance(work.layer, input,
+                  &inputs.emplace_back(walk_.input_size(input), transforms_want_gram(input)));
   }
 
   const ModuleNames& names = walk_.names();
@@ -98,7 +193,10 @@ void LayerCompressor::transform(Work& work) const {
                              .targets = work.targets,
                              .norm_types = types,
                              .notes = work.notes};
-  for (const auto& step : recipe_.transforms) step->apply(job);
+  for (const auto& step : recipe_.transforms) {
+    const StageTimer timer(work.seconds, step->method());
+    step->apply(job);
+  }
 }
 
 void LayerCompressor::round(Work& work, LayerInput input, const InputStatistics* statistics) const {
@@ -116,6 +214,7 @@ void LayerCompressor::round(Work& work, LayerInput input, const InputStatistics*
   while (!left.empty()) {
     // Matrices of one step go together, so that what it works out of the inputs serves them all.
     const RoundStep* step = work.targets[static_cast<size_t>(left[0])].step;
+    const StageTimer timer(work.seconds, step->method());
     std::vector<LayerLinear> now;
     std::vector<RoundJob> jobs;
     for (const LayerLinear l : left) {

@@ -20,12 +20,20 @@ class LayerCompressor {
   // Layer shard.layer, whose inputs are the walk's current ones; afterwards those are the next
   // layer's, except after the last.
   ShardContent run(const PlannedShard& shard);
+  // Lets the tokens through as run() does, measuring what it measures and changing nothing. Returns
+  // the seconds.
+  double pass(const PlannedShard& shard) const;
+  // Bytes of memory that run() takes at most, by stage.
+  StageBytes bytes(const PlannedShard& shard) const;
 
  private:
+  using Targets = std::array<RoundTarget, kLayerLinears.size()>;
   struct Work;
+  Targets targets_of(const PlannedShard& shard) const;
   void transform(Work& work) const;
   // The statistics that the readers of an input need, if any.
-  std::optional<InputStatistics> wanted(const Work& work, LayerInput input) const;
+  std::optional<InputStatistics> wanted(const Targets& targets, LayerInput input) const;
+  bool transforms_want_gram(LayerInput input) const;
   void round(Work& work, LayerInput input, const InputStatistics* statistics) const;
   void store_kv(const Work& work, ShardContent& content) const;
   ShardContent store(const Work& work, const PlannedShard& shard) const;

@@ -218,6 +218,38 @@ TEST_F(Calibrated, WhatADialectCannotSayIsRefusedAtOnce) {
   EXPECT_NE(message_.find("another dialect"), std::string::npos);
 }
 
+// What it needs is said before it begins; what does not fit is refused, and leaves nothing.
+TEST_F(Calibrated, NeedsAreCountedFirst) {
+  const std::string steps = "  - awq: {grid: 2}\n  - gptq: {scheme: W4A16_ASYM, group_size: 64}\n";
+  Preflight announced;
+  CompressOptions options{.calibration = &calibration_, .threads = 2, .memory_limit = 1 << 20};
+  options.announce = [&](const Preflight& p) { announced = p; };
+  try {
+    compress(kPebble, recipe(steps), out("out"), options);
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), "preflight-memory");
+    EXPECT_EQ(e.fault(), Fault::exhausted);
+  }
+  EXPECT_TRUE(fs::is_empty(out("out")));
+  EXPECT_EQ(announced.memory, 0);
+  options.memory_limit = 0;
+  const CompressResult r =
+      compress(kPebble, recipe("  - rtn: {scheme: W8A16}\n"), out("out"), options);
+  EXPECT_EQ(r.predicted.scratch, 0);
+  const CompressResult c = compress(kPebble, recipe(steps), out("calibrated"), options);
+  EXPECT_EQ(announced.memory, c.predicted.memory);
+  for (const CompressResult* made : {&r, &c}) {
+    const auto written = static_cast<double>(made->bytes_after);
+    EXPECT_NEAR(static_cast<double>(made->predicted.output), written, 0.05 * written);
+  }
+  for (const char* stage : {"tokens", "awq", "gptq", "write"}) {
+    EXPECT_GT(c.predicted.seconds.at(stage), 0) << stage;
+    EXPECT_GT(c.predicted.bytes.at(stage), 0) << stage;
+    EXPECT_GT(c.seconds.at(stage), 0) << stage;
+  }
+}
+
 TEST_F(Calibrated, OtherTokensAreRefused) {
   const std::string steps = "  - gptq: {scheme: W4A16, group_size: 64}\n";
   run(steps, "out");

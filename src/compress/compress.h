@@ -5,6 +5,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "artifact/store.h"
 #include "compress/calibration.h"
 #include "compress/recipe.h"
+#include "compress/stages.h"
 
 namespace sinter {
 
@@ -20,7 +22,12 @@ struct CompressOptions {
   const Calibration* calibration = nullptr;  // ignored where the recipe needs none
   const StoredDialect* dialect = nullptr;    // that is written; null = default_dialect()
   int threads = 0;                           // 0 = one per core
-  bool resume = true;  // continue what OUT holds, if it is the same compression
+  bool resume = true;                // continue what OUT holds, if it is the same compression
+  std::string sensitivity = {};      // of a recipe with a budget: a measurement made before, a file
+  double read_bytes_per_second = 0;  // of a budget in tokens/s: of this machine; 0 = unknown
+  bool preflight = true;             // count and time before the first shard (preflight.h)
+  int64_t memory_limit = 0;          // bytes that the process may take; 0 = what is free
+  std::function<void(const Preflight&)> announce = nullptr;  // called before the first shard
   const std::atomic<bool>* stop = nullptr;  // when true: finish the layer, then Fault::interrupted
 };
 
@@ -30,6 +37,9 @@ struct CompressResult {
   int64_t bytes_after = 0;
   int64_t shards_made = 0;              // by this run
   int64_t shards_kept = 0;              // found finished
+  Preflight predicted;                  // by this run; of the shards that it then made
+  StageSeconds seconds;                 // what they took
+  int64_t peak_bytes = 0;               // resident, of this process so far
   std::vector<std::string> not_copied;  // files left out by this run (copy_other_files)
 };
 

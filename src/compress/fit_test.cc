@@ -107,5 +107,23 @@ TEST(Fit, ThreadsChangeNothing) {
   }
 }
 
+// The 2.4th power, from the smallest errors to the largest.
+TEST(GroupErrors, NormIsThePower) {
+  const std::vector<float> zeros(100);
+  std::vector<float> d(zeros.size());
+  for (size_t i = 0; i < d.size(); ++i) {
+    const double exponent = 24 * random_uniform(5, 0, i) - 12;
+    d[i] = static_cast<float>(std::pow(10.0, exponent)) * (i % 2 == 0 ? 1.0f : -1.0f);
+  }
+  d[7] = 0;
+  for (size_t i = 0; i < d.size(); ++i) {
+    double error = 0;
+    group_errors(Observer::norm, std::span(zeros).first(1), std::span(d).subspan(i, 1), {},
+                 {&error, 1});
+    const double expected = std::pow(std::abs(double{d[i]}), 2.4);
+    EXPECT_NEAR(error, expected, 1e-6 * expected) << d[i];
+  }
+}
+
 }  // namespace
 }  // namespace sinter

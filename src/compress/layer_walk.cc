@@ -179,6 +179,25 @@ int64_t LayerWalk::input_size(LayerInput input) const {
   return layer_linear(config_, names_, 0, readers_of(input)[0]).cols;
 }
 
+int64_t LayerWalk::probe_tokens() const { return probe_group_->n_rows; }
+
+int64_t LayerWalk::block_bytes(LayerInput input, int64_t n_tokens) const {
+  const int64_t kv_dim = int64_t{config_.n_kv_heads} * config_.head_dim;
+  if (input == LayerInput::ffn) return 4 * n_tokens * 2 * config_.d_ff;
+  const int64_t pages = (n_tokens + kPageTokens - 1) / kPageTokens;
+  return 4 * n_tokens * (2 * input_size(LayerInput::o) + 2 * kv_dim) + pages * kv_.layer_bytes();
+}
+
+int64_t LayerWalk::group_bytes(LayerInput to) const {
+  int64_t n = 0;
+  for (const Group& g : groups_) n = std::max(n, g.n_rows);
+  const int64_t hidden = 4 * n * 2 * config_.d_model;
+  if (to == LayerInput::attn) return hidden;
+  if (to == LayerInput::o) return hidden + block_bytes(LayerInput::attn, n);
+  if (to == LayerInput::ffn) return hidden + 4 * n * input_size(LayerInput::o);
+  return hidden + block_bytes(LayerInput::ffn, n);
+}
+
 std::string LayerWalk::hidden_path(int32_t i) const {
   return fmt::format("{}/hidden-{}", scratch_, i);
 }
@@ -273,6 +292,12 @@ void LayerWalk::advance(const CalibratedLayer& layer, LayerInput to, InputStatis
       &LayerWalk::attn_inputs, &LayerWalk::attention, &LayerWalk::ffn_inputs,
       &LayerWalk::down_inputs};
   (this->*kParts[static_cast<size_t>(to)])(layer, statistics);
+  release_group();
+}
+
+// Rounding, which follows, needs the memory more.
+void LayerWalk::release_group() {
+  for (Matrix* m : {&x_, &normed_, &q_, &k_, &v_, &gate_, &up_, &out_}) *m = Matrix();
 }
 
 void LayerWalk::attn_inputs(const CalibratedLayer& layer, InputStatistics* attn) {
@@ -352,6 +377,7 @@ std::string LayerWalk::finish(const CalibratedLayer& layer) {
         std::as_bytes(std::span(x_.view().at, static_cast<size_t>(g.n_rows * config_.d_model))));
   }
   hidden_ = std::move(next);
+  release_group();
   return digest.hex();
 }
 

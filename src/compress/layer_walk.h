@@ -70,6 +70,12 @@ class LayerWalk {
   const ModuleNames& names() const { return names_; }
   ThreadPool& threads() { return threads_; }
   int64_t input_size(LayerInput input) const;
+  int64_t n_tokens() const { return calibration_.n_tokens; }
+  int64_t probe_tokens() const;
+  // Bytes of memory: of what advance(layer, to, ...) holds beside the layer and the statistics; of
+  // what a block that begins with `input` (attn or ffn) holds for so many tokens.
+  int64_t group_bytes(LayerInput to) const;
+  int64_t block_bytes(LayerInput input, int64_t n_tokens) const;
   // Tokens that were set to zero in some layer, because they were not finite numbers.
   int64_t n_dropped() const { return n_dropped_; }
   // The largest |x| of the keys, rotated as caches hold them, and of the values that the last
@@ -115,6 +121,7 @@ class LayerWalk {
   void attention(const CalibratedLayer& layer, InputStatistics* o);
   void ffn_inputs(const CalibratedLayer& layer, InputStatistics* ffn);
   void down_inputs(const CalibratedLayer& layer, InputStatistics* down);
+  void release_group();
   std::string hidden_path(int32_t i) const;
   void linear(const CalibratedLayer& layer, LayerLinear which, MatView x, MatMut y);
   void run_attention(const CalibratedLayer& layer, Group& group, MatView normed, MatMut attended);
@@ -137,7 +144,7 @@ class LayerWalk {
   std::unique_ptr<RowFile> hidden_, attended_, middle_, gated_;
   int64_t n_dropped_ = 0;
   KvPeaks kv_peaks_;
-  Matrix x_, normed_, q_, k_, v_, gate_, up_, out_;
+  Matrix x_, normed_, q_, k_, v_, gate_, up_, out_;  // of a group; empty between parts
 };
 
 }  // namespace sinter

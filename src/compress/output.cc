@@ -21,7 +21,8 @@ namespace fs = std::filesystem;
 constexpr std::array<std::string_view, 11> kWeightSuffixes = {
     ".safetensors", ".bin",  ".pt",      ".pth",       ".gguf",      ".onnx",
     ".h5",          ".ckpt", ".msgpack", ".onnx_data", ".index.json"};
-constexpr std::array<std::string_view, 3> kOwnFiles = {"config.json", kManifestName, kJournalName};
+constexpr std::array<std::string_view, 4> kOwnFiles = {"config.json", kManifestName, kJournalName,
+                                                       "sensitivity.json"};
 constexpr int kMaxDepth = 16;  // of directories copied
 
 // "x.tmp.123": what write_file_atomically had not finished when it was killed.
@@ -135,12 +136,7 @@ OutputDirectory::OutputDirectory(const std::string& path, const OutputIdentity& 
   lock_ = std::make_unique<DirectoryLock>(path);
   const bool has_journal = fs::exists(path + "/" + kJournalName);
   const bool has_manifest = fs::exists(path + "/" + kManifestName);
-  if (!has_journal && !has_manifest && !fs::is_empty(path)) {
-    fail(Fault::bad_input, "output-foreign",
-         "{}: expected an empty or new directory, found files that no compression of sinter's put "
-         "there; choose another, or empty it yourself",
-         path);
-  }
+  refuse_foreign(path);
   if ((has_journal || has_manifest) && !resume) {
     fail(Fault::bad_input, "output-resumable",
          "{}: holds an earlier compression, and continuing it was not asked for; resume it, or "
@@ -175,7 +171,7 @@ void OutputDirectory::read_journal(const OutputIdentity& identity) {
       const JsonFields fields(json, place);
       const OutputIdentity found{fields.string("recipe"), fields.string("base"),
                                  fields.string("build"), fields.string("corpus"),
-                                fields.string("dialect")};
+                                 fields.string("dialect")};
       if (found != identity) fail_differs(path_, found, identity);
       continue;
     }
@@ -215,6 +211,20 @@ void OutputDirectory::record(const ShardRecord& shard) {
 void OutputDirectory::finish() {
   journal_.reset();
   fs::remove(path_ + "/" + kJournalName);
+}
+
+void refuse_foreign(const std::string& path) {
+  for (const char* own : {kJournalName, kManifestName}) {
+    if (fs::exists(path + "/" + own)) return;
+  }
+  for (const auto& entry : fs::directory_iterator(path)) {
+    // What a budget is spent by, before the first shard.
+    if (entry.path().filename().string().starts_with("sensitivity.")) continue;
+    fail(Fault::bad_input, "output-foreign",
+         "{}: expected an empty or new directory, found files that no compression of sinter's put "
+         "there; choose another, or empty it yourself",
+         path);
+  }
 }
 
 void refuse_nested(const std::string& model_dir, const std::string& out_dir) {

@@ -70,6 +70,10 @@ class OutputDirectory {
   std::unique_ptr<LineJournal> journal_;
 };
 
+// Throws Error(bad_input, "output-foreign") if a directory holds files that no compression put
+// there.
+void refuse_foreign(const std::string& path);
+
 // Files are copied from the checkpoint, so the output must not lie inside it. Throws
 // Error(bad_input, "output-foreign").
 void refuse_nested(const std::string& model_dir, const std::string& out_dir);

@@ -151,7 +151,8 @@ CompressPlan plan_compression(const Artifact& base, const Recipe& recipe,
                t.module);
         }
         if (found == nullptr) continue;
-        scheme = found;
+        const auto chosen = recipe.chosen.find(t.module);
+        scheme = chosen != recipe.chosen.end() ? &chosen->second : found;
         t.target.step = step.get();
       }
       schemes[t.module] = scheme;

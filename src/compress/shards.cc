@@ -6,19 +6,16 @@
 #include "base/progress.h"
 
 namespace sinter {
-namespace {
 
-ShardRecord write_shard(const Artifact& base, const std::string& directory, const std::string& file,
-                        ShardContent content) {
+void write_shard(const Artifact& base, const std::string& directory, const std::string& file,
+                 ShardContent& content) {
+  const StageTimer timer(content.seconds, kWriteStage);
   const std::string path = directory + "/" + file;
   write_safetensors(path, content.tensors);
   for (const StoredTensor* t : content.kept) base.checkpoint().forget(*t);
   content.record.file = file;
   content.record.sha256 = sha256_file(path);
-  return std::move(content.record);
 }
-
-}  // namespace
 
 void ShardContent::add(std::vector<OwnedTensor> some) {
   for (OwnedTensor& t : some) {
@@ -45,6 +42,18 @@ CompressResult write_shards(const Artifact& base, const std::string& out_dir,
     result.bytes_after = tensor_bytes(*Checkpoint::open_directory(out_dir));
     return result;
   }
+  std::vector<size_t> left;
+  for (size_t i = 0; i < work.files.size(); ++i) {
+    if (out.done(work.files[i]) == nullptr) left.push_back(i);
+  }
+  if (work.before_first) {
+    try {
+      work.before_first(left);
+    } catch (...) {
+      if (left.size() == work.files.size()) out.finish();
+      throw;
+    }
+  }
   Progress progress(work.verb, static_cast<int64_t>(work.files.size()), "shards");
   std::vector<ManifestTensor> tensors;
   std::vector<ManifestNote> notes;
@@ -59,7 +68,10 @@ CompressResult write_shards(const Artifact& base, const std::string& out_dir,
              "{}: stopped after {} of {} shards; the same command goes on from there", out_dir, i,
              work.files.size());
       }
-      out.record(write_shard(base, out_dir, work.files[i], work.make(i, before)));
+      ShardContent content = work.make(i, before);
+      write_shard(base, out_dir, work.files[i], content);
+      for (const auto& [stage, s] : content.seconds) result.seconds[stage] += s;
+      out.record(content.record);
       record = out.done(work.files[i]);
       ++result.shards_made;
     }
@@ -86,6 +98,7 @@ CompressResult write_shards(const Artifact& base, const std::string& out_dir,
                      .build = identity.build,
                      .dialect = identity.dialect,
                      .corpus = work.corpus,
+                     .budget = work.budget,
                      .tensors = std::move(tensors),
                      .notes = std::move(notes),
                      .proof = work.prove ? work.prove() : Json(),

@@ -44,7 +44,10 @@ struct LayerToTransform {
 class TransformStep {
  public:
   virtual ~TransformStep() = default;
+  virtual const char* method() const = 0;
   virtual bool needs_gram(LayerInput input) const = 0;
+  // Bytes of memory that apply() takes at most, beside the layer and its statistics.
+  virtual int64_t scratch_bytes(const LayerWalk& walk) const = 0;
   virtual void apply(const LayerToTransform& job) const = 0;
 };
 
@@ -72,6 +75,11 @@ class RoundStep {
   virtual std::string problem(const Format&, int64_t) const { return ""; }
   // Whether round() wants the Gram matrix of the inputs.
   virtual bool needs_gram() const { return words_.observer == Observer::inputs; }
+  // Bytes of memory that round() takes at most for a matrix [rows, cols], beside codes, parameters
+  // and statistics.
+  virtual int64_t scratch_bytes(const Format&, int64_t /*rows*/, int64_t /*cols*/) const {
+    return 0;
+  }
   // Rounds matrices that read the same input. `inputs` is null without calibration.
   virtual void round(std::span<RoundJob> jobs, const InputStatistics* inputs, ThreadPool& threads,
                      std::vector<ManifestNote>& notes) const = 0;

@@ -49,9 +49,9 @@ int64_t group_of(const Format& format, int64_t cols) {
 
 // Nearest integer in [0, top], ties to even; NaN gives 0.
 uint8_t nearest_code(float x, int top) {
-  if (!(x > 0)) return 0;
-  if (x >= static_cast<float>(top)) return static_cast<uint8_t>(top);
-  return static_cast<uint8_t>(std::lrintf(x));
+  x = x > 0 ? x : 0;
+  x = std::min(x, static_cast<float>(top));
+  return static_cast<uint8_t>(std::bit_cast<uint32_t>(x + 0x1p23f));  // whose last digit is 1
 }
 
 template <int bits, bool asymmetric>

@@ -32,6 +32,12 @@ class Awq : public TransformStep {
  public:
   explicit Awq(Words words) : words_(words) {}
 
+  const char* method() const override { return "awq"; }
+  int64_t scratch_bytes(const LayerWalk& walk) const override {
+    return std::max(BlockError::bytes(walk, LayerInput::ffn, false),
+                    BlockError::bytes(walk, LayerInput::down, true));
+  }
+
   bool needs_gram(LayerInput input) const override {
     return input == LayerInput::o || input == LayerInput::down;
   }

@@ -73,6 +73,14 @@ class Gptq : public RoundStep {
     return "";
   }
 
+  // U, beside it a third of another while it is found; then the weights twice over, the errors of a
+  // block and the grid.
+  int64_t scratch_bytes(const Format& format, int64_t rows, int64_t cols) const override {
+    const int64_t grid =
+        cols / scale_columns(format, cols) * (format.codec->grid->has_offset ? 2 : 1);
+    return 4 * (cols * cols + std::max(cols * cols / 3, rows * (2 * cols + kBlock + grid)));
+  }
+
   void round(std::span<RoundJob> jobs, const InputStatistics* inputs, ThreadPool& threads,
              std::vector<ManifestNote>& notes) const override {
     SINTER_CHECK(inputs != nullptr);

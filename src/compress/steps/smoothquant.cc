@@ -26,7 +26,11 @@ constexpr float kLeast = 1e-5f;  // of maxima and scales, as published
 class SmoothQuant : public TransformStep {
  public:
   explicit SmoothQuant(float alpha) : alpha_(alpha) {}
+  const char* method() const override { return "smoothquant"; }
   bool needs_gram(LayerInput) const override { return false; }
+  int64_t scratch_bytes(const LayerWalk& walk) const override {
+    return alpha_ > 0 ? 0 : BlockError::bytes(walk, LayerInput::ffn, false);
+  }
 
   void apply(const LayerToTransform& job) const override {
     for (const LayerInput input : {LayerInput::attn, LayerInput::ffn}) {
