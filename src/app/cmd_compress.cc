@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "app/calibration_flags.h"
 #include "app/command.h"
 #include "app/loaded_model.h"
 #include "app/quick_check.h"
@@ -17,8 +18,8 @@ namespace sinter {
 namespace {
 
 struct Options {
-  std::string model, recipe, out, calibration, dialect = default_dialect().name;
-  CalibrationLimits limits{.max_tokens = 0, .sequence_tokens = 2048};
+  std::string model, recipe, out, dialect = default_dialect().name;
+  CalibrationFlags calibration;
   std::string sensitivity;
   bool no_resume = false, no_preflight = false;
   int64_t memory = 0;
@@ -27,15 +28,6 @@ struct Options {
   std::string check_suite;
   QuickCheckOptions check;
 };
-
-Calibration read_tokens(const Options& o) {
-  const auto artifact = Artifact::open(o.model);
-  const JsonFields config(artifact->config(), o.model + "/config.json");
-  const int32_t vocab = architecture_of(config).config(config).vocab;
-  const std::shared_ptr<const Chat> chat =
-      artifact->text_file("tokenizer.json") ? load_chat(o.model) : nullptr;
-  return read_calibration(o.calibration, chat.get(), vocab, o.limits);
-}
 
 // The suite that was named, or else the one in suites/ with the model's own name.
 std::optional<Suite> suite_for(const Options& o) {
@@ -103,7 +95,9 @@ int run(const Options& o) {
   if (!o.no_check) check.suite = suite_for(o);
   const Recipe recipe = read_recipe(o.recipe);
   std::optional<Calibration> calibration;
-  if (!o.calibration.empty() && recipe.needs_calibration()) calibration = read_tokens(o);
+  if (!o.calibration.path.empty() && recipe.needs_calibration()) {
+    calibration = o.calibration.read(o.model);
+  }
   if (!recipe.budget && !o.sensitivity.empty()) {
     fail(Fault::bad_input, "budget-nothing",
          "--sensitivity: expected a recipe with a budget, found none in {}", o.recipe);
@@ -193,17 +187,7 @@ std::function<int()> setup(CLI::App& app) {
          "How the weights are written; what a dialect cannot say is refused before anything "
          "is written. GGUF: convert the result.")
       ->capture_default_str();
-  app.add_option("-c,--calibration", o->calibration,
-                 "Tokens for recipes that look at what the model computes: a corpus directory, "
-                 "lines of JSON (messages, text or ids), or plain text.");
-  app.add_option("--calibration-tokens", o->limits.max_tokens,
-                 "Use whole sequences until there are so many tokens; 0 = all.")
-      ->check(CLI::Range(int64_t{0}, int64_t{1} << 40))
-      ->capture_default_str();
-  app.add_option("--sequence-tokens", o->limits.sequence_tokens,
-                 "Longer texts are split into sequences of at most so many tokens.")
-      ->check(CLI::Range(2, 1 << 20))
-      ->capture_default_str();
+  o->calibration.add_to(app);
   app.add_option(
          "--memory", o->memory,
          "Bytes of memory that may be used (4G, 900M ...): what needs more is refused before "

@@ -18,10 +18,10 @@ namespace {
 
 // The one list of commands, in the order that a newcomer meets them.
 constexpr const Command* kCommands[] = {
-    &kInspectCommand,  &kRunCommand,        &kCompressCommand, &kConvertCommand,
-    &kDiffCommand,     &kGateCommand,       &kJudgeCommand,    &kPerplexityCommand,
-    &kTokenizeCommand, &kDetokenizeCommand, &kTemplateCommand, &kActivationsCommand,
-    &kDoctorCommand,   &kBenchCommand,      &kSynthCommand,    &kCorpusCommand,
+    &kInspectCommand,     &kRunCommand,        &kCompressCommand, &kConvertCommand,
+    &kDiffCommand,        &kGateCommand,       &kJudgeCommand,    &kPerplexityCommand,
+    &kTokenizeCommand,    &kDetokenizeCommand, &kTemplateCommand, &kActivationsCommand,
+    &kDoctorCommand,      &kBenchCommand,      &kSynthCommand,    &kCorpusCommand,
     &kSensitivityCommand,
 };
 

@@ -11,7 +11,6 @@
 namespace sinter {
 namespace {
 
-constexpr float kLargestHalf = 65504;
 constexpr const char* kScratchName = "calibration.scratch";
 
 // The error that says most: of outputs where it is known, else of weights.

@@ -97,7 +97,9 @@ double tokens_seconds(const PreflightJob& job, const PlannedShard& layer,
     const Calibration some = some_of(*job.calibration, i == 0 ? kTrialTokens : kLongTrialTokens);
     LayerWalk walk(job.base, some, scratch, threads);
     walk.start();
-    s[i] = LayerCompressor(job.base, job.recipe, job.dialect, walk).pass(layer);
+    const LayerCompressor layers(job.base, job.recipe, job.dialect, walk);
+    layers.pass(layer);  // the first one makes the files that all others write over
+    s[i] = layers.pass(layer);
     n[i] = static_cast<double>(some.n_tokens);
   }
   const auto all = static_cast<double>(job.calibration->n_tokens);

@@ -22,6 +22,7 @@ void pack_matrix(MatView values, ThreadPool& threads, RoundJob& job);
 void unpack_matrix(const RoundJob& job, ThreadPool& threads, MatMut out);
 
 inline constexpr float kLargestWeight = 0x1p100f;  // beyond this it is damage: squares overflow
+inline constexpr float kLargestHalf = 65504;       // and beyond this no F16 scale reaches
 
 struct RoundedMatrix {
   Format format;

@@ -10,7 +10,6 @@ namespace sinter {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr float kLargestHalf = 65504;
 
 // The choice that a run before this one made, if it was by the same recipe: bandwidth is measured
 // anew each time, and must not change what is half written.

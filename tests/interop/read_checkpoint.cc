@@ -1,5 +1,5 @@
-// What the interop tests drive from Python: our reading of a checkpoint, to be compared with that of
-// another implementation.
+// What the interop tests drive from Python: our reading of a checkpoint, to be compared with that
+// of another implementation.
 //   read_checkpoint unpack MODEL OUT.safetensors      every matrix, as float32
 //   read_checkpoint logits MODEL ID,ID,... OUT.safetensors      [n, vocab] as "logits"
 //   read_checkpoint copy IN.safetensors OUT.safetensors     read, and written again
