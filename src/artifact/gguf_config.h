@@ -9,6 +9,7 @@
 
 #include "artifact/gguf.h"
 #include "artifact/gguf_names.h"
+#include "base/error.h"
 #include "base/json.h"
 
 namespace sinter {

@@ -75,7 +75,7 @@ int64_t BlockError::bytes(const LayerWalk& walk, LayerInput input, bool by_gram)
   }
   // Scaled and rounded weights; then, what the Gram matrix makes of them, or the probe's inputs of
   // both blocks, exact, scaled and with the output, while a block runs.
-  if (by_gram) return 4 * 3 * largest;
+  if (by_gram) return 12 * largest;
   return 4 * (largest + all + 5 * walk.probe_tokens() * walk.config().d_model) +
          walk.block_bytes(input, walk.probe_tokens());
 }
