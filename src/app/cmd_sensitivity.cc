@@ -23,11 +23,7 @@ struct CurvePoint {
 };
 
 std::vector<CurvePoint> curve_of(const Sensitivity& s, double flips) {
-  std::vector<std::vector<AllocationOption>> groups;
-  for (const MatrixGroup& g : s.groups) {
-    auto& options = groups.emplace_back();
-    for (const MeasuredOption& o : g.options) options.push_back({o.bytes, objective(o, flips)});
-  }
+  const auto groups = priced_options(s, flips);
   std::vector<CurvePoint> curve;
   for (const UniformChoice& u : uniform_choices(s, flips)) {
     curve.push_back({u, *allocate(groups, u.bytes)});

@@ -21,6 +21,7 @@
 #include "compress/compress.h"
 #include "compress/fold.h"
 #include "compress/matrix_grid.h"
+#include "compress/random_tokens.h"
 #include "compress/round.h"
 #include "model/model.h"
 
@@ -29,20 +30,6 @@ namespace {
 
 namespace fs = std::filesystem;
 const std::string kPebble = std::string(SINTER_SOURCE_DIR) + "/models/pebble";
-
-// Unequal lengths, so that batching has something to get wrong.
-Calibration tokens() {
-  Calibration c{.sequences = {}, .n_tokens = 0, .name = "random", .digest = "of random"};
-  for (const int32_t n : {40, 1, 97, 64, 33}) {
-    auto& s = c.sequences.emplace_back();
-    for (int32_t i = 0; i < n; ++i) {
-      s.push_back(
-          static_cast<Token>(random_bits(1, c.sequences.size(), static_cast<uint64_t>(i)) % 1024));
-    }
-    c.n_tokens += n;
-  }
-  return c;
-}
 
 Recipe recipe(const std::string& steps) {
   return parse_recipe("name: test\nsteps:\n" + steps, "test.yaml");
@@ -74,7 +61,7 @@ class Calibrated : public testing::Test {
     }
   }
 
-  Calibration calibration_ = tokens();
+  Calibration calibration_ = random_tokens();
   fs::path dir_;
   std::string message_;
 };

@@ -55,14 +55,11 @@ CompressResult compress(const std::string& model_dir, const Recipe& recipe,
     return maker.make(plan.shards[i], before);
   };
   work.before_first = [&](std::span<const size_t> left) {
-    // At the first layer, not at the last: no hour lost to a damaged checkpoint.
+    // At the first layer, not at the last: no hour lost to a damaged checkpoint. Spending a budget
+    // began with it.
     for (const size_t i : left) {
-      for (const PlannedTensor& t : plan.shards[i].tensors) {
-        if (t.target.step == nullptr) continue;
-        require_finite(*t.source, base->directory(), threads,
-                       dialect.half_scales ? kLargestHalf : kLargestWeight);
-        base->checkpoint().forget(*t.source);
-      }
+      if (recipe.budget) break;
+      require_finite_weights(*base, plan.shards[i], dialect, threads);
     }
     if (!options.preflight) return;
     const PreflightJob job{*base, recipe, dialect, calibration, plan.shards, left, out_dir};

@@ -29,17 +29,6 @@ double amount_of(const MeasurementPlan& plan, const Budget& budget, double read_
   SINTER_CHECK(false);
 }
 
-// The options as the optimiser takes them.
-std::vector<std::vector<AllocationOption>> priced_options(const Sensitivity& sensitivity,
-                                                          double flips) {
-  std::vector<std::vector<AllocationOption>> groups;
-  for (const MatrixGroup& g : sensitivity.groups) {
-    auto& options = groups.emplace_back();
-    for (const MeasuredOption& o : g.options) options.push_back({o.bytes, objective(o, flips)});
-  }
-  return groups;
-}
-
 }  // namespace
 
 ByteLimit byte_limit(const MeasurementPlan& plan, const Budget& budget,
@@ -87,6 +76,16 @@ ByteLimit byte_limit(const MeasurementPlan& plan, const Budget& budget,
 
 double objective(const MeasuredOption& option, double flips) {
   return option.kl + flips * option.flip_rate;
+}
+
+std::vector<std::vector<AllocationOption>> priced_options(const Sensitivity& sensitivity,
+                                                          double flips) {
+  std::vector<std::vector<AllocationOption>> groups;
+  for (const MatrixGroup& g : sensitivity.groups) {
+    auto& options = groups.emplace_back();
+    for (const MeasuredOption& o : g.options) options.push_back({o.bytes, objective(o, flips)});
+  }
+  return groups;
 }
 
 std::vector<UniformChoice> uniform_choices(const Sensitivity& sensitivity, double flips) {

@@ -25,6 +25,10 @@ ByteLimit byte_limit(const MeasurementPlan& plan, const Budget& budget,
 // Divergence and flips in one number, in nats.
 double objective(const MeasuredOption& option, double flips);
 
+// The options as the optimiser takes them: an objective for its bytes.
+std::vector<std::vector<AllocationOption>> priced_options(const Sensitivity& sensitivity,
+                                                          double flips);
+
 // One format for all groups.
 struct UniformChoice {
   int32_t format = 0;

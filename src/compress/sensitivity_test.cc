@@ -20,6 +20,7 @@
 #include "base/progress.h"
 #include "base/random.h"
 #include "compress/output.h"
+#include "compress/random_tokens.h"
 #include "compress/spend_budget.h"
 
 namespace sinter {
@@ -29,19 +30,6 @@ namespace fs = std::filesystem;
 const std::string kPebble = std::string(SINTER_SOURCE_DIR) + "/models/pebble";
 constexpr const char* kSchemes =
     "[{scheme: W2A16_ASYM, group_size: 64}, {scheme: W3A16_ASYM, group_size: 128}, W4A16]";
-
-Calibration tokens() {
-  Calibration c{.sequences = {}, .n_tokens = 0, .name = "random", .digest = "of random"};
-  for (const int32_t n : {40, 1, 97, 64, 33}) {
-    auto& s = c.sequences.emplace_back();
-    for (int32_t i = 0; i < n; ++i) {
-      s.push_back(
-          static_cast<Token>(random_bits(1, c.sequences.size(), static_cast<uint64_t>(i)) % 1024));
-    }
-    c.n_tokens += n;
-  }
-  return c;
-}
 
 Recipe budgeted(const std::string& limit, const std::string& step = "rtn: {scheme: W4A16}",
                 const std::string& more = "") {
@@ -83,7 +71,7 @@ class Budgets : public testing::Test {
     return compress(kPebble, recipe, out(name), {.calibration = &calibration_, .threads = threads});
   }
 
-  Calibration calibration_ = tokens();
+  Calibration calibration_ = random_tokens();
   fs::path dir_;
   std::shared_ptr<const Artifact> base_;
 };

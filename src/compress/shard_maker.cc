@@ -53,6 +53,16 @@ ShardContent make_shard(const Artifact& base, const PlannedShard& shard,
 
 }  // namespace
 
+void require_finite_weights(const Artifact& base, const PlannedShard& shard,
+                            const StoredDialect& dialect, ThreadPool& threads) {
+  const float most = dialect.half_scales ? kLargestHalf : kLargestWeight;
+  for (const PlannedTensor& t : shard.tensors) {
+    if (t.target.step == nullptr) continue;
+    require_finite(*t.source, base.directory(), threads, most);
+    base.checkpoint().forget(*t.source);
+  }
+}
+
 ShardMaker::ShardMaker(const Artifact& base, const Recipe& recipe, const StoredDialect& dialect,
                        const Calibration* calibration, std::string scratch, ThreadPool& threads)
     : base_(base),

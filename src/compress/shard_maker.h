@@ -15,6 +15,10 @@
 
 namespace sinter {
 
+// Throws what require_finite throws, of every matrix that is to be rounded.
+void require_finite_weights(const Artifact& base, const PlannedShard& shard,
+                            const StoredDialect& dialect, ThreadPool& threads);
+
 class ShardMaker {
  public:
   // `calibration` may be null where the recipe needs none. `scratch` is a directory of this

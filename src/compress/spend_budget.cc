@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "compress/round.h"
+#include "compress/shard_maker.h"
 
 namespace sinter {
 namespace {
@@ -51,13 +51,8 @@ SpentBudget spend_budget(const Artifact& base, const Recipe& recipe, const Store
   const MeasurementPlan plan = plan_formats(base, recipe, options.calibration, dialect);
   // Before anything is measured, not after.
   const ByteLimit limit = byte_limit(plan, *recipe.budget, options.read_bytes_per_second);
-  const float most = dialect.half_scales ? kLargestHalf : kLargestWeight;
   for (const PlannedShard& shard : plan_compression(base, recipe, dialect).shards) {
-    for (const PlannedTensor& t : shard.tensors) {
-      if (t.target.step == nullptr) continue;
-      require_finite(*t.source, base.directory(), threads, most);
-      base.checkpoint().forget(*t.source);
-    }
+    require_finite_weights(base, shard, dialect, threads);
   }
   fs::create_directories(out_dir);
   const DirectoryLock lock(out_dir);

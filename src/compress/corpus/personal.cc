@@ -1,5 +1,5 @@
 // See personal.h. Kinds run one after another, each over what the one before it left, so the order
-// of the list decides who has a span; a placeholder is nothing that any kind would find.
+// of the list decides who has a span; a stand-in is nothing that any kind would find.
 #include "compress/corpus/personal.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -128,7 +128,7 @@ constexpr BuiltIn kBuiltIn[] = {
 };
 #undef SINTER_FRESH
 
-std::string placeholder_of(const std::string& kind) {
+std::string stand_in_of(const std::string& kind) {
   std::string out = "[";
   for (const char c : kind) out += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   return out + "]";
@@ -299,7 +299,7 @@ std::string Redactor::redact_plain(std::string text, KindCounts& counts) const {
   Search search;
   for (const Kind& kind : list_) {
     if (!kind.needle.empty() && text.find(kind.needle) == std::string::npos) continue;
-    const std::string placeholder = placeholder_of(kind.name);
+    const std::string stand_in = stand_in_of(kind.name);
     std::string out;
     size_t copied = 0;
     for (size_t from = 0; from <= text.size();) {
@@ -313,7 +313,7 @@ std::string Redactor::redact_plain(std::string text, KindCounts& counts) const {
         const std::string quotes =
             kind.find == find_card || kind.name == "phone" ? quotes_of_key(text, *part) : "";
         out.append(text, copied, part->begin - copied);
-        out.append(quotes).append(placeholder).append(quotes);
+        out.append(quotes).append(stand_in).append(quotes);
         copied = part->end;
         ++counts[kind.name];
       }

@@ -1,4 +1,4 @@
-// Personal data and secrets in traces, found and replaced by placeholders that say only their kind:
+// Personal data and secrets in traces, found and replaced by stand-ins that say only their kind:
 // [EMAIL], [CARD] ... What was found is counted, and never kept, printed or put into an error.
 #pragma once
 
