@@ -29,20 +29,18 @@ struct Options {
   QuickCheckOptions check;
 };
 
-// The suite that was named, or else the one in suites/ with the model's own name.
-std::optional<Suite> suite_for(const Options& o) {
+// The suite that was named, or else the one in suites/ with the model's own name; "" = none.
+std::string suite_folder(const Options& o) {
   const bool has_tokenizer = Artifact::open(o.model)->text_file("tokenizer.json").has_value();
-  std::string folder = o.check_suite;
-  if (folder.empty()) {
-    folder = "suites/" + std::filesystem::canonical(o.model).filename().string();
-    if (!has_tokenizer || !std::filesystem::exists(folder + "/suite.json")) return std::nullopt;
-  } else if (!has_tokenizer) {
+  if (!o.check_suite.empty()) {
+    if (has_tokenizer) return o.check_suite;
     fail(Fault::not_found, "tokenizer-missing",
          "{}: expected tokenizer.json, found none; a suite's items need one: leave --check-suite "
          "out",
          o.model);
   }
-  return load_suite(folder);
+  const std::string own = "suites/" + std::filesystem::canonical(o.model).filename().string();
+  return has_tokenizer && std::filesystem::exists(own + "/suite.json") ? own : "";
 }
 
 // Made once: a manifest that holds the same check already keeps it.
@@ -92,7 +90,8 @@ int run(const Options& o) {
   QuickCheckOptions check = o.check;
   check.engine.threads = o.threads;
   check.stop = &interrupted();
-  if (!o.no_check) check.suite = suite_for(o);
+  const std::string folder = suite_folder(o);
+  if (!o.no_check && !folder.empty()) check.suite = load_suite(folder);
   const Recipe recipe = read_recipe(o.recipe);
   std::optional<Calibration> calibration;
   if (!o.calibration.path.empty() && recipe.needs_calibration()) {
@@ -167,7 +166,7 @@ int run(const Options& o) {
   for (const std::string& file : r.not_copied) text += fmt::format("  not copied: {}\n", file);
   if (!r.manifest.quick_check.is_null()) text += check_text(r.manifest.quick_check);
   text += fmt::format("Unverified until a gate has run: sinter gate {} {} --suite {} -o REPORT\n",
-                      o.model, o.out, o.check_suite.empty() ? "suites/pebble" : o.check_suite);
+                      o.model, o.out, folder.empty() ? "SUITE" : folder);
   print_text(text);
   return 0;
 }

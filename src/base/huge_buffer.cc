@@ -1,6 +1,7 @@
 #include "base/huge_buffer.h"
 
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -36,6 +37,12 @@ HugeBuffer& HugeBuffer::operator=(HugeBuffer&& other) noexcept {
 
 int64_t physical_memory_bytes() {
   return int64_t{::sysconf(_SC_PHYS_PAGES)} * ::sysconf(_SC_PAGESIZE);
+}
+
+int64_t peak_rss_bytes() {
+  rusage own{};
+  ::getrusage(RUSAGE_SELF, &own);
+  return int64_t{own.ru_maxrss} << 10;
 }
 
 }  // namespace sinter

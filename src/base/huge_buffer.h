@@ -28,5 +28,6 @@ class HugeBuffer {
 
 // What this machine has.
 int64_t physical_memory_bytes();
+int64_t peak_rss_bytes();  // of this process, so far
 
 }  // namespace sinter

@@ -92,12 +92,6 @@ LoadNow look_around(double span_s) {
   return load;
 }
 
-int64_t peak_rss_bytes() {
-  rusage own{};
-  ::getrusage(RUSAGE_SELF, &own);
-  return int64_t{own.ru_maxrss} << 10;
-}
-
 Json machine_record() {
   utsname system{};
   ::uname(&system);

@@ -36,8 +36,6 @@ LoadNow look_around(double seconds);
 // /proc/loadavg: "0.20 0.18 0.12 1/80 11206".
 LoadNow parse_loadavg(std::string_view text);
 
-int64_t peak_rss_bytes();  // of this process, so far
-
 // {"cpu", "cores", "memory_bytes", "os"}
 Json machine_record();
 

@@ -76,13 +76,7 @@ double LayerCompressor::pass(const PlannedShard& shard) const {
   StageSeconds seconds;
   {
     const StageTimer timer(seconds, kTokensStage);
-    std::vector<InputStatistics> all;
-    for (const LayerInput input : kLayerInputs) {
-      if (recipe_.transforms.empty()) break;
-      walk_.advance(layer, input,
-                    &all.emplace_back(walk_.input_size(input), transforms_want_gram(input)));
-    }
-    all.clear();
+    if (!recipe_.transforms.empty()) inputs_of_transforms(layer);
     for (const LayerInput input : kLayerInputs) {
       std::optional<InputStatistics> statistics = wanted(targets, input);
       walk_.advance(layer, input, statistics ? &*statistics : nullptr);
@@ -170,12 +164,21 @@ std::optional<InputStatistics> LayerCompressor::wanted(const Targets& targets,
   return InputStatistics(walk_.input_size(input), gram);
 }
 
-void LayerCompressor::transform(Work& work) const {
+std::vector<InputStatistics> LayerCompressor::inputs_of_transforms(
+    const CalibratedLayer& layer) const {
   std::vector<InputStatistics> inputs;
   for (const LayerInput input : kLayerInputs) {
-    const StageTimer timer(work.seconds, kTokensStage);
-    walk_.advance(work.layer, input,
+    walk_.advance(layer, input,
                   &inputs.emplace_back(walk_.input_size(input), transforms_want_gram(input)));
+  }
+  return inputs;
+}
+
+void LayerCompressor::transform(Work& work) const {
+  std::vector<InputStatistics> inputs;
+  {
+    const StageTimer timer(work.seconds, kTokensStage);
+    inputs = inputs_of_transforms(work.layer);
   }
 
   const ModuleNames& names = walk_.names();

@@ -34,6 +34,8 @@ class LayerCompressor {
   // The statistics that the readers of an input need, if any.
   std::optional<InputStatistics> wanted(const Targets& targets, LayerInput input) const;
   bool transforms_want_gram(LayerInput input) const;
+  // Of every input, in order of kLayerInputs, the layer as it is.
+  std::vector<InputStatistics> inputs_of_transforms(const CalibratedLayer& layer) const;
   void round(Work& work, LayerInput input, const InputStatistics* statistics) const;
   void store_kv(const Work& work, ShardContent& content) const;
   ShardContent store(const Work& work, const PlannedShard& shard) const;

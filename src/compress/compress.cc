@@ -1,6 +1,7 @@
 #include "compress/compress.h"
 
 #include "base/error.h"
+#include "base/huge_buffer.h"
 #include "compress/plan.h"
 #include "compress/preflight.h"
 #include "compress/round.h"
@@ -83,7 +84,7 @@ CompressResult compress(const std::string& model_dir, const Recipe& recipe,
   for (const PlannedShard& shard : plan.shards) work.files.push_back(shard.file);
   CompressResult result = write_shards(*base, out_dir, options, work);
   result.predicted = std::move(predicted);
-  result.peak_bytes = peak_resident_bytes();
+  result.peak_bytes = peak_rss_bytes();
   maker.remove_scratch();
   return result;
 }

@@ -1,6 +1,7 @@
 #include "compress/format_choice.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "base/error.h"
@@ -14,48 +15,55 @@ int64_t group_weights(const MeasurementPlan& plan) {
   return n;
 }
 
-// The budget's amount, of a result whose groups take so many bytes.
-double amount_of(const MeasurementPlan& plan, const Budget& budget, double read_bytes_per_second,
-                 int64_t fixed, int64_t groups) {
-  const auto bytes = static_cast<double>(fixed + groups);
-  switch (budget.limit) {
-    case Budget::Limit::bytes:
-      return bytes;
-    case Budget::Limit::bits_per_weight:
-      return 8 * bytes / static_cast<double>(plan.fixed_weights + group_weights(plan));
-    case Budget::Limit::tokens_per_second:
-      return read_bytes_per_second / bytes;
-  }
-  SINTER_CHECK(false);
+// What a limit's amount is in bytes of the result, and the other way round.
+struct Terms {
+  double weights = 0;                // of the matrices that are rounded
+  double read_bytes_per_second = 0;  // 0 = unknown
+};
+struct Meaning {
+  Budget::Limit limit;
+  int64_t (*fixed)(const MeasurementPlan& plan);  // bytes that count beside those of the groups
+  double (*bytes)(double amount, const Terms& terms);
+  double (*amount)(double bytes, const Terms& terms);
+};
+constexpr std::array kMeanings = {
+    Meaning{Budget::Limit::bytes, [](const MeasurementPlan& p) { return p.fixed_bytes; },
+            [](double amount, const Terms&) { return amount; },
+            [](double bytes, const Terms&) { return bytes; }},
+    Meaning{Budget::Limit::bits_per_weight,
+            [](const MeasurementPlan& p) { return p.fixed_rounded_bytes; },
+            [](double amount, const Terms& t) { return amount * t.weights / 8; },
+            [](double bytes, const Terms& t) { return 8 * bytes / t.weights; }},
+    Meaning{Budget::Limit::tokens_per_second,
+            [](const MeasurementPlan& p) { return p.fixed_bytes - p.unread_bytes; },
+            [](double amount, const Terms& t) { return t.read_bytes_per_second / amount; },
+            [](double bytes, const Terms& t) { return t.read_bytes_per_second / bytes; }},
+};
+
+const Meaning& meaning_of(Budget::Limit limit) {
+  const auto at = std::find_if(kMeanings.begin(), kMeanings.end(),
+                               [&](const Meaning& m) { return m.limit == limit; });
+  SINTER_CHECK(at != kMeanings.end());
+  return *at;
 }
 
 }  // namespace
 
 ByteLimit byte_limit(const MeasurementPlan& plan, const Budget& budget,
                      double read_bytes_per_second) {
-  const auto weights = static_cast<double>(plan.fixed_weights + group_weights(plan));
-  ByteLimit limit;
-  double all = 0;
-  switch (budget.limit) {
-    case Budget::Limit::bytes:
-      limit.fixed = plan.fixed_bytes;
-      all = budget.amount;
-      break;
-    case Budget::Limit::bits_per_weight:
-      limit.fixed = plan.fixed_rounded_bytes;
-      all = budget.amount * weights / 8;
-      break;
-    case Budget::Limit::tokens_per_second:
-      if (budget.read_gb_per_second > 0) read_bytes_per_second = budget.read_gb_per_second * 1e9;
-      if (!(read_bytes_per_second > 0)) {
-        fail(Fault::bad_input, "budget-bandwidth",
-             "a budget in tokens per second needs to know how fast weights are read: set "
-             "read_gb_per_second (`sinter bench` measures it)");
-      }
-      limit.fixed = plan.fixed_bytes - plan.unread_bytes;
-      all = read_bytes_per_second / budget.amount;
-      break;
+  const Terms terms{.weights = static_cast<double>(plan.fixed_weights + group_weights(plan)),
+                    .read_bytes_per_second = budget.read_gb_per_second > 0
+                                                 ? budget.read_gb_per_second * 1e9
+                                                 : read_bytes_per_second};
+  if (budget.limit == Budget::Limit::tokens_per_second && !(terms.read_bytes_per_second > 0)) {
+    fail(Fault::bad_input, "budget-bandwidth",
+         "a budget in tokens per second needs to know how fast weights are read: set "
+         "read_gb_per_second (`sinter bench` measures it)");
   }
+  const Meaning& meaning = meaning_of(budget.limit);
+  ByteLimit limit;
+  limit.fixed = meaning.fixed(plan);
+  const double all = meaning.bytes(budget.amount, terms);
   int64_t least = 0;
   for (const MatrixGroup& g : plan.sensitivity.groups) {
     least += std::min_element(g.options.begin(), g.options.end(), [](auto& a, auto& b) {
@@ -69,7 +77,7 @@ ByteLimit byte_limit(const MeasurementPlan& plan, const Budget& budget,
         "the budget allows {} {:g}, and the smallest of its schemes for every matrix makes {:.4g}; "
         "allow a smaller scheme, or another budget",
         to_string(budget.limit), budget.amount,
-        amount_of(plan, budget, read_bytes_per_second, limit.fixed, least));
+        meaning.amount(static_cast<double>(limit.fixed + least), terms));
   }
   return limit;
 }

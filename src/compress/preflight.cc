@@ -1,6 +1,5 @@
 #include "compress/preflight.h"
 
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -134,12 +133,6 @@ int64_t resident_bytes() {
   int64_t pages = 0, resident = 0;
   in >> pages >> resident;
   return resident * ::sysconf(_SC_PAGESIZE);
-}
-
-int64_t peak_resident_bytes() {
-  rusage own{};
-  ::getrusage(RUSAGE_SELF, &own);
-  return int64_t{own.ru_maxrss} << 10;
 }
 
 Room free_room(const std::string& directory, int64_t most) {

@@ -16,8 +16,7 @@ struct Room {
 // Memory: what the system says is available and the process already has, at most what its control
 // group may use, at most `most` (0 = as much as there is). Disk: of the directory's file system.
 Room free_room(const std::string& directory, int64_t most);
-int64_t resident_bytes();       // of this process, now
-int64_t peak_resident_bytes();  // so far
+int64_t resident_bytes();  // of this process, now
 
 struct PreflightJob {
   const Artifact& base;
