@@ -322,6 +322,7 @@ void LayerWalk::attention(const CalibratedLayer& layer, InputStatistics* o) {
     run_attention(layer, g, normed_.view(), out_.view());
     kv_peaks_.keys = std::max(kv_peaks_.keys, finite_peak(k_));
     kv_peaks_.values = std::max(kv_peaks_.values, finite_peak(v_));
+    if (kv_rows_) kv_rows_(g.first_row, k_.view(), v_.view());
     drop_unusable(out_.view());
     if (o != nullptr) o->add(threads_, out_.view());
     attended_->write(g.first_row, out_.view());
@@ -379,6 +380,21 @@ std::string LayerWalk::finish(const CalibratedLayer& layer) {
   hidden_ = std::move(next);
   release_group();
   return digest.hex();
+}
+
+void LayerWalk::visit(const CalibratedLayer& layer, LayerInput input, const Rows& rows) {
+  const std::array<const RowFile*, kLayerInputs.size()> files = {hidden_.get(), attended_.get(),
+                                                                 middle_.get(), gated_.get()};
+  const std::vector<float>* gain = input == LayerInput::attn  ? &layer.vectors.attn_norm
+                                   : input == LayerInput::ffn ? &layer.vectors.ffn_norm
+                                                              : nullptr;
+  for (const Group& g : groups_) {
+    x_.resize(g.n_rows, input_size(input));
+    files[static_cast<size_t>(input)]->read(g.first_row, x_.view());
+    if (gain != nullptr) norm(*gain, x_.view(), x_.view());
+    rows(g.first_row, std::as_const(x_).view());
+  }
+  release_group();
 }
 
 void LayerWalk::run_from(const CalibratedLayer& layer, LayerInput first, const RowFile* from,

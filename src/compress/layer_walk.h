@@ -10,6 +10,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -99,6 +100,14 @@ class LayerWalk {
   std::string finish(const CalibratedLayer& layer);
   void remove_inputs(int32_t i);
 
+  // For who wants to see the tokens themselves: the inputs of `input`'s readers, to which advance()
+  // brought the layer, some rows after another, as often as is asked before finish(); and what
+  // advance() to `o` computes, keys rotated as caches hold them. Keys and values may be no numbers.
+  using Rows = std::function<void(int64_t first_row, MatView x)>;
+  void visit(const CalibratedLayer& layer, LayerInput input, const Rows& rows);
+  using KvRows = std::function<void(int64_t first_row, MatView keys, MatView values)>;
+  void watch_kv(KvRows rows) { kv_rows_ = std::move(rows); }
+
   // Runs hidden states that are not the calibration's own through the layer: those of `from`, or,
   // where that is null, the walk's, from the inputs of `first`'s readers on, to which advance()
   // brought it. `to` may be `from`.
@@ -144,6 +153,7 @@ class LayerWalk {
   std::unique_ptr<RowFile> hidden_, attended_, middle_, gated_;
   int64_t n_dropped_ = 0;
   KvPeaks kv_peaks_;
+  KvRows kv_rows_;
   Matrix x_, normed_, q_, k_, v_, gate_, up_, out_;  // of a group; empty between parts
 };
 
