@@ -70,6 +70,12 @@ int main(int argc, char** argv) {
     const double s = best_seconds(rounds, [&] { matmul_nt(threads, a.view, b.view, c.view); });
     show(fmt::format("A B^T  {} x {} x {}{}", m, n, k, bits == 7 ? ", B bfloat16" : ""),
          static_cast<double>(m * n * k), s);
+    if (bits == 7) continue;
+    const double rounded = best_seconds(rounds, [&] {
+      matmul_nt(threads, a.view, b.view, c.view, Into::set, Precision::bfloat16);
+    });
+    show(fmt::format("A B^T  {} x {} x {}, rounded", m, n, k), static_cast<double>(m * n * k),
+         rounded);
   }
   for (const int64_t k : {128, 512}) {
     Matrix a(5632, k), b(k, 2048), c(5632, 2048);
@@ -83,6 +89,10 @@ int main(int argc, char** argv) {
     const double s = best_seconds(rounds, [&] { add_gram(threads, x.view, h.view); });
     show(fmt::format("X^T X  {} tokens, k {}; both triangles", n_tokens, k),
          static_cast<double>(n_tokens * k * k), s);
+    const double rounded =
+        best_seconds(rounds, [&] { add_gram_lower(threads, x.view, h.view, Precision::bfloat16); });
+    show(fmt::format("X^T X  {} tokens, k {}; rounded, lower", n_tokens, k),
+         static_cast<double>(n_tokens * k * k), rounded);
   }
   for (const int64_t k : {2048, 5632}) {
     Matrix h(k, k), u(k, k);

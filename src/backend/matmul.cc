@@ -19,11 +19,12 @@ namespace {
 using cpu::ProductKernels;
 using cpu::Strip;
 
-// Sums are stored into C once a block: part of the order of a sum.
-constexpr int64_t kBlockK = 1024;
-// Rows of the block that stays in L2: with kBlockK, 1 MiB.
+// Bytes of a vector in a block of k. Sums are stored into C once a block: part of the order of a
+// sum.
+constexpr int64_t kBlockBytes = 4096;
+// Rows of the block that stays in L2: with kBlockBytes, 1 MiB.
 constexpr int64_t kResident = 256;
-// Rows of the other factor that are packed at a time: with kBlockK, 12 MiB.
+// Rows of the other factor that are packed at a time: with kBlockBytes, 12 MiB.
 constexpr int64_t kStreaming = 3072;
 constexpr int64_t kLine = 64;  // bytes
 
@@ -76,7 +77,8 @@ class Product {
     block_ = up(still.n_strips(), n_blocks) / n_blocks;
     n_blocks_ = up(still.n_strips(), block_) / block_;
     const int64_t chunk = std::min(moving.n_strips(), kStreaming / moving.width);
-    const int64_t k_bytes = 4 * up(std::min(k_, kBlockK), kernels_.k_step);
+    const int64_t block_k = kBlockBytes / kernels_.element_bytes;
+    const int64_t k_bytes = kernels_.element_bytes * up(std::min(k_, block_k), kernels_.k_step);
 
     const int64_t moving_bytes = up(chunk * moving.width * k_bytes, kLine);
     still_bytes_ = up(block_ * still.width * k_bytes, kLine);
@@ -94,8 +96,8 @@ class Product {
     for (int64_t first = 0; first < moving.n_strips(); first += chunk) {
       const int64_t n = std::min(chunk, moving.n_strips() - first);
       Into now = into;
-      for (int64_t k = 0; k < k_; k += kBlockK) {
-        const int64_t n_k = std::min(kBlockK, k_ - k);
+      for (int64_t k = 0; k < k_; k += block_k) {
+        const int64_t n_k = std::min(block_k, k_ - k);
         threads.run(n, 1, [&](int64_t begin, int64_t end) {
           for (int64_t i = begin; i < end; ++i) moving_.pack(moving, first, i, k, n_k);
         });
@@ -215,23 +217,25 @@ void multiply(ThreadPool& threads, const ProductKernels& kernels, const Operand&
 
 namespace {
 
-const ProductKernels& chosen() {
+const ProductKernels& chosen(Precision precision) {
   static const ProductKernels& kernels = *cpu::kernels_named("").products;
-  return kernels;
+  const bool rounded = precision == Precision::bfloat16 && kernels.rounded != nullptr;
+  return rounded ? *kernels.rounded : kernels;
 }
 
 }  // namespace
 
-void matmul_nt(ThreadPool& threads, MatView a, MatView b, MatMut c, Into into) {
-  cpu::multiply(threads, chosen(), {a, false}, {b, true}, c, into, false);
+void matmul_nt(ThreadPool& threads, MatView a, MatView b, MatMut c, Into into,
+               Precision precision) {
+  cpu::multiply(threads, chosen(precision), {a, false}, {b, true}, c, into, false);
 }
 
 void matmul_nn(ThreadPool& threads, MatView a, MatView b, MatMut c, Into into) {
-  cpu::multiply(threads, chosen(), {a, false}, {b, false}, c, into, false);
+  cpu::multiply(threads, chosen(Precision::float32), {a, false}, {b, false}, c, into, false);
 }
 
-void add_gram_lower(ThreadPool& threads, MatView x, MatMut h) {
-  cpu::multiply(threads, chosen(), {x, true}, {x, false}, h, Into::add, true);
+void add_gram_lower(ThreadPool& threads, MatView x, MatMut h, Precision precision) {
+  cpu::multiply(threads, chosen(precision), {x, true}, {x, false}, h, Into::add, true);
 }
 
 void add_gram(ThreadPool& threads, MatView x, MatMut h) {

@@ -7,6 +7,8 @@
 // whose four products the least is left out: at most 3 * 2^-16 sum |a b| off, of random signs
 // 2^-18 sqrt(sum (a b)^2) whatever k is, a digit more than a float32 sum. Infinities and NaNs act
 // as in float32; subnormals may count as zero.
+// Precision::bfloat16: factors may be rounded to bfloat16, sums are float32: what a BF16 model is
+// served in. At most 2^-8 sum |a b| off; a third of the time under AMX, elsewhere as float32.
 #pragma once
 
 #include "backend/into.h"
@@ -15,11 +17,14 @@
 
 namespace sinter {
 
+enum class Precision : uint8_t { float32, bfloat16 };
+
 // None of these may have C overlap a factor. Throw Error(exhausted, "memory-exhausted"): a call has
 // up to 13 MiB, and 1 MiB a thread, which its thread keeps for the next one.
 
 // C = A B^T, or C += or -= A B^T. a: [m, k], b: [n, k], c: [m, n].
-void matmul_nt(ThreadPool& threads, MatView a, MatView b, MatMut c, Into into = Into::set);
+void matmul_nt(ThreadPool& threads, MatView a, MatView b, MatMut c, Into into = Into::set,
+               Precision precision = Precision::float32);
 // C = A B, or C += or -= A B. a: [m, k], b: [k, n], c: [m, n].
 void matmul_nn(ThreadPool& threads, MatView a, MatView b, MatMut c, Into into = Into::set);
 
@@ -29,7 +34,8 @@ void matmul_nn(ThreadPool& threads, MatView a, MatView b, MatMut c, Into into = 
 void add_gram(ThreadPool& threads, MatView x, MatMut h);
 // The same in two steps, for many chunks: H's lower triangle += that of X^T X, leaving what is
 // above it undefined; then, after the last one, the upper triangle as the lower one mirrored.
-void add_gram_lower(ThreadPool& threads, MatView x, MatMut h);
+void add_gram_lower(ThreadPool& threads, MatView x, MatMut h,
+                    Precision precision = Precision::float32);
 void mirror_lower(ThreadPool& threads, MatMut h);
 
 }  // namespace sinter

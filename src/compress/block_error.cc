@@ -40,9 +40,9 @@ void round_scaled(MatView w, std::span<const float> s, const RoundTarget& target
 
 }  // namespace
 
-double output_error(MatView difference, MatView gram, ThreadPool& threads) {
+double output_error(MatView difference, MatView gram, Precision precision, ThreadPool& threads) {
   Matrix seen(difference.rows, difference.cols);
-  matmul_nt(threads, difference, gram, seen.view());
+  matmul_nt(threads, difference, gram, seen.view(), Into::set, precision);
   std::vector<double> rows(static_cast<size_t>(difference.rows));
   threads.run(difference.rows, 16, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
@@ -128,7 +128,8 @@ double BlockError::of(std::span<const float> s) {
           for (size_t j = 0; j < row.size(); ++j) row[j] -= w.row(r)[j];
         }
       });
-      sum += output_error(std::as_const(d).view(), job_.statistics(input_).gram.view(), threads);
+      sum += output_error(std::as_const(d).view(), job_.statistics(input_).gram.view(),
+                          job_.walk.precision(), threads);
     }
     return sum;
   }

@@ -9,7 +9,9 @@
 namespace sinter {
 
 // tr(D G D^T): the squared error, over all tokens, of outputs whose weights are off by D. [rows, k]
-double output_error(MatView difference, MatView gram, ThreadPool& threads);
+// With bfloat16 it may be off by 2^-9 of what columns add alone: too much where a method played
+// them off against each other.
+double output_error(MatView difference, MatView gram, Precision precision, ThreadPool& threads);
 
 class BlockError {
  public:

@@ -45,7 +45,6 @@ ShardContent LayerCompressor::run(const PlannedShard& shard) {
             .records = {},
             .notes = {},
             .seconds = {}};
-  const int64_t dropped = walk_.n_dropped();
   if (!recipe_.transforms.empty()) transform(work);
   for (const LayerInput input : kLayerInputs) {
     std::optional<InputStatistics> statistics = wanted(work.targets, input);
@@ -62,10 +61,10 @@ ShardContent LayerCompressor::run(const PlannedShard& shard) {
     content.record.next_inputs = walk_.finish(work.layer);
   }
   content.seconds = std::move(work.seconds);
-  if (walk_.n_dropped() > dropped) {
-    content.record.notes.push_back(
-        {shard.label, fmt::format("{} activations set to zero", walk_.n_dropped() - dropped),
-         "they were not finite numbers"});
+  if (const int64_t dropped = walk_.take_dropped(); dropped > 0) {
+    content.record.notes.push_back({shard.label,
+                                    fmt::format("{} activations set to zero", dropped),
+                                    "they were not finite numbers"});
   }
   return content;
 }
@@ -255,13 +254,15 @@ void LayerCompressor::round(Work& work, LayerInput input, const InputStatistics*
                 .method = step->method(),
                 .damp = job.damp};
       if (statistics != nullptr && !statistics->gram.empty()) {
-        const double size = output_error(std::as_const(w).view(), statistics->gram.view(), threads);
+        const double size = output_error(std::as_const(w).view(), statistics->gram.view(),
+                                         Precision::float32, threads);
         for (int64_t r = 0; r < w.rows(); ++r) {
           const std::span<float> from = w.row(r);
           const std::span<const float> to = std::as_const(rounded).row(r);
           for (size_t j = 0; j < from.size(); ++j) from[j] -= to[j];
         }
-        const double off = output_error(std::as_const(w).view(), statistics->gram.view(), threads);
+        const double off = output_error(std::as_const(w).view(), statistics->gram.view(),
+                                        Precision::float32, threads);
         record.output_error = size > 0 ? std::sqrt(std::max(off, 0.0) / size) : 0;
       }
       if (has_input_scale(job.scheme)) {

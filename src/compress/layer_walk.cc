@@ -4,7 +4,6 @@
 #include <cmath>
 #include <filesystem>
 
-#include "backend/matmul.h"
 #include "base/error.h"
 
 namespace sinter {
@@ -64,7 +63,7 @@ InputStatistics::InputStatistics(int64_t k, bool with_gram)
 }
 
 // Columns are split over threads and rows taken in order, so threads change nothing.
-void InputStatistics::add(ThreadPool& threads, MatView x) {
+void InputStatistics::add(ThreadPool& threads, MatView x, Precision precision) {
   n_tokens += x.rows;
   threads.run(x.cols, 64, [&](int64_t begin, int64_t end) {
     for (int64_t i = 0; i < x.rows; ++i) {
@@ -77,7 +76,11 @@ void InputStatistics::add(ThreadPool& threads, MatView x) {
       }
     }
   });
-  if (!gram.empty()) add_gram(threads, x, gram.view());
+  if (!gram.empty()) add_gram_lower(threads, x, gram.view(), precision);
+}
+
+void InputStatistics::complete(ThreadPool& threads) {
+  if (!gram.empty()) mirror_lower(threads, gram.view());
 }
 
 void InputStatistics::divide(std::span<const float> s) {
@@ -129,10 +132,11 @@ struct LayerWalk::Group {
 };
 
 LayerWalk::LayerWalk(const Artifact& artifact, const Calibration& calibration, std::string scratch,
-                     ThreadPool& threads)
+                     Precision precision, ThreadPool& threads)
     : artifact_(artifact),
       calibration_(calibration),
       scratch_(std::move(scratch)),
+      precision_(precision),
       threads_(threads),
       backend_(make_cpu_backend(threads.size(), "")) {
   const JsonFields json(artifact.config(), artifact.directory() + "/config.json");
@@ -168,9 +172,11 @@ LayerWalk::LayerWalk(const Artifact& artifact, const Calibration& calibration, s
   for (const Group& g : groups_) most_pages = std::max(most_pages, g.n_pages());
   pool_ = std::make_unique<PagePool>(kv_, 1, std::max(most_pages, probe_group_->n_pages()));
   std::filesystem::create_directories(scratch_);
-  attended_ = std::make_unique<RowFile>(scratch_ + "/attended", input_size(LayerInput::o));
-  middle_ = std::make_unique<RowFile>(scratch_ + "/middle", config_.d_model);
-  gated_ = std::make_unique<RowFile>(scratch_ + "/gated", input_size(LayerInput::down));
+  // The residual stream is a sum, and stays float32; these only go into products.
+  const DType factors = precision == Precision::bfloat16 ? DType::bf16 : DType::f32;
+  attended_ = std::make_unique<RowFile>(scratch_ + "/attended", input_size(LayerInput::o), factors);
+  middle_ = std::make_unique<RowFile>(scratch_ + "/middle", config_.d_model, DType::f32);
+  gated_ = std::make_unique<RowFile>(scratch_ + "/gated", input_size(LayerInput::down), factors);
 }
 
 LayerWalk::~LayerWalk() = default;
@@ -198,16 +204,22 @@ int64_t LayerWalk::group_bytes(LayerInput to) const {
   return hidden + block_bytes(LayerInput::ffn, n);
 }
 
+int64_t LayerWalk::disk_bytes() const {
+  return calibration_.n_tokens *
+         (3 * middle_->row_bytes() + attended_->row_bytes() + gated_->row_bytes());
+}
+
 std::string LayerWalk::hidden_path(int32_t i) const {
   return fmt::format("{}/hidden-{}", scratch_, i);
 }
 
 void LayerWalk::start() {
   const Weight table = artifact_.matrix(names_.embed, config_.vocab, config_.d_model);
-  hidden_ = std::make_unique<RowFile>(hidden_path(0), config_.d_model);
+  hidden_ = std::make_unique<RowFile>(hidden_path(0), config_.d_model, DType::f32);
   for (const Group& g : groups_) {
     x_.resize(g.n_rows, config_.d_model);
     backend_->embed(table, g.batch.tokens, x_.view());
+    drop_unusable(x_.view());
     hidden_->write(g.first_row, x_.view());
   }
   artifact_.release(names_.embed, false);
@@ -215,7 +227,7 @@ void LayerWalk::start() {
 
 bool LayerWalk::resume(int32_t i, const std::string& digest) {
   if (!std::filesystem::exists(hidden_path(i))) return false;
-  auto file = std::make_unique<RowFile>(hidden_path(i), config_.d_model, true);
+  auto file = std::make_unique<RowFile>(hidden_path(i), config_.d_model, DType::f32, true);
   if (file->rows() != calibration_.n_tokens || file->digest() != digest) return false;
   hidden_ = std::move(file);
   return true;
@@ -245,7 +257,7 @@ void LayerWalk::norm(std::span<const float> gain, MatView x, MatMut y) {
 }
 
 void LayerWalk::linear(const CalibratedLayer& layer, LayerLinear which, MatView x, MatMut y) {
-  matmul_nt(threads_, x, layer.weight(which).view(), y);
+  matmul_nt(threads_, x, layer.weight(which).view(), y, Into::set, precision_);
   const std::vector<float>& bias = layer.bias(which);
   for (int64_t i = 0; i < y.rows && !bias.empty(); ++i) {
     const std::span<float> row = y.row(i);
@@ -292,6 +304,7 @@ void LayerWalk::advance(const CalibratedLayer& layer, LayerInput to, InputStatis
       &LayerWalk::attn_inputs, &LayerWalk::attention, &LayerWalk::ffn_inputs,
       &LayerWalk::down_inputs};
   (this->*kParts[static_cast<size_t>(to)])(layer, statistics);
+  if (statistics != nullptr) statistics->complete(threads_);
   release_group();
 }
 
@@ -307,7 +320,7 @@ void LayerWalk::attn_inputs(const CalibratedLayer& layer, InputStatistics* attn)
     normed_.resize(g.n_rows, config_.d_model);
     hidden_->read(g.first_row, x_.view());
     norm(layer.vectors.attn_norm, x_.view(), normed_.view());
-    attn->add(threads_, normed_.view());
+    attn->add(threads_, normed_.view(), precision_);
   }
 }
 
@@ -324,7 +337,7 @@ void LayerWalk::attention(const CalibratedLayer& layer, InputStatistics* o) {
     kv_peaks_.values = std::max(kv_peaks_.values, finite_peak(v_));
     if (kv_rows_) kv_rows_(g.first_row, k_.view(), v_.view());
     drop_unusable(out_.view());
-    if (o != nullptr) o->add(threads_, out_.view());
+    if (o != nullptr) o->add(threads_, out_.view(), precision_);
     attended_->write(g.first_row, out_.view());
   }
 }
@@ -342,7 +355,7 @@ void LayerWalk::ffn_inputs(const CalibratedLayer& layer, InputStatistics* ffn) {
     middle_->write(g.first_row, x_.view());
     if (ffn == nullptr) continue;
     norm(layer.vectors.ffn_norm, x_.view(), normed_.view());
-    ffn->add(threads_, normed_.view());
+    ffn->add(threads_, normed_.view(), precision_);
   }
 }
 
@@ -355,14 +368,14 @@ void LayerWalk::down_inputs(const CalibratedLayer& layer, InputStatistics* down)
     norm(layer.vectors.ffn_norm, x_.view(), normed_.view());
     run_gate_up(layer, normed_.view(), gate_.view());
     drop_unusable(gate_.view());
-    if (down != nullptr) down->add(threads_, gate_.view());
+    if (down != nullptr) down->add(threads_, gate_.view(), precision_);
     gated_->write(g.first_row, gate_.view());
   }
 }
 
 std::string LayerWalk::finish(const CalibratedLayer& layer) {
   const std::string path = hidden_path(layer.index + 1);
-  auto next = std::make_unique<RowFile>(path, config_.d_model);
+  auto next = std::make_unique<RowFile>(path, config_.d_model, DType::f32);
   Sha256 digest;
   for (const Group& g : groups_) {
     x_.resize(g.n_rows, config_.d_model);

@@ -13,8 +13,10 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "backend/matmul.h"
 #include "base/threads.h"
 #include "compress/calibration.h"
 #include "compress/row_file.h"
@@ -39,7 +41,9 @@ struct InputStatistics {
   Matrix gram;                  // [k, k]: sum of x x^T; empty where nobody wants it
 
   InputStatistics(int64_t k, bool with_gram);
-  void add(ThreadPool& threads, MatView x);
+  // After the last add() and before anybody reads: complete().
+  void add(ThreadPool& threads, MatView x, Precision precision);
+  void complete(ThreadPool& threads);
   // x_j becomes x_j / s_j: the producer was folded.
   void divide(std::span<const float> s);
   float mean_abs(size_t j) const {
@@ -61,15 +65,18 @@ struct CalibratedLayer {
 
 class LayerWalk {
  public:
-  // `scratch` is a directory of this walk's own. Throws Error(unsupported) for models that the
-  // decoder does not know, Error(io).
+  // `scratch` is a directory of this walk's own. `precision`: of products, and of what lies on disk
+  // between the parts of a layer. bfloat16 is what such models are served in and enough for
+  // statistics; errors of some thousandths want float32. Throws Error(unsupported) for models that
+  // the decoder does not know, Error(io).
   LayerWalk(const Artifact& artifact, const Calibration& calibration, std::string scratch,
-            ThreadPool& threads);
+            Precision precision, ThreadPool& threads);
   ~LayerWalk();
 
   const ModelConfig& config() const { return config_; }
   const ModuleNames& names() const { return names_; }
   ThreadPool& threads() { return threads_; }
+  Precision precision() const { return precision_; }
   int64_t input_size(LayerInput input) const;
   int64_t n_tokens() const { return calibration_.n_tokens; }
   int64_t probe_tokens() const;
@@ -77,8 +84,10 @@ class LayerWalk {
   // what a block that begins with `input` (attn or ffn) holds for so many tokens.
   int64_t group_bytes(LayerInput to) const;
   int64_t block_bytes(LayerInput input, int64_t n_tokens) const;
-  // Tokens that were set to zero in some layer, because they were not finite numbers.
-  int64_t n_dropped() const { return n_dropped_; }
+  // Bytes of disk at most: inputs of a layer and the next, and what its parts hand on.
+  int64_t disk_bytes() const;
+  // Activations that were set to zero, since the last call, because they were no finite numbers.
+  int64_t take_dropped() { return std::exchange(n_dropped_, 0); }
   // The largest |x| of the keys, rotated as caches hold them, and of the values that the last
   // advance() to `o` computed.
   struct KvPeaks {
@@ -141,6 +150,7 @@ class LayerWalk {
   const Artifact& artifact_;
   const Calibration& calibration_;
   std::string scratch_;
+  Precision precision_;
   ThreadPool& threads_;
   ModelConfig config_;
   ModuleNames names_;

@@ -9,8 +9,8 @@
 #include <numeric>
 
 #include "artifact/artifact.h"
-#include "artifact/scratch_directory.h"
 #include "base/random.h"
+#include "base/scratch_directory.h"
 #include "compress/block_error.h"
 #include "compress/recipe.h"
 #include "compress/round.h"
@@ -62,7 +62,8 @@ InputStatistics inputs_of(int64_t n, int64_t k, ThreadPool& threads,
     }
   }
   InputStatistics s(k, true);
-  s.add(threads, std::as_const(x).view());
+  s.add(threads, std::as_const(x).view(), Precision::float32);
+  s.complete(threads);
   return s;
 }
 
@@ -328,7 +329,6 @@ TEST(Gptq, AGroupOfZerosIsNoTrouble) {
 class OneLayer : public testing::Test {
  protected:
   void SetUp() override {
-    dir_ = scratch_directory("sinter-methods");
     for (const int32_t n : {40, 97, 64}) {
       auto& s = calibration_.sequences.emplace_back();
       for (int32_t i = 0; i < n; ++i) {
@@ -337,7 +337,8 @@ class OneLayer : public testing::Test {
       }
       calibration_.n_tokens += n;
     }
-    walk_ = std::make_unique<LayerWalk>(*base_, calibration_, dir_ / "scratch", threads_);
+    walk_ = std::make_unique<LayerWalk>(*base_, calibration_, dir_ / "scratch", Precision::float32,
+                                        threads_);
     walk_->start();
     layer_ = walk_->load(0);
     types_.fill(DType::f32);
@@ -345,7 +346,6 @@ class OneLayer : public testing::Test {
       walk_->advance(layer_, i, &inputs_.emplace_back(walk_->input_size(i), true));
     }
   }
-  void TearDown() override { fs::remove_all(dir_); }
 
   // Applies a recipe's transform with its rounding as the target. Returns the scales of every
   // input, as the first of its readers shows them.
@@ -381,7 +381,8 @@ class OneLayer : public testing::Test {
     return scales;
   }
 
-  fs::path dir_;
+  const ScratchDirectory scratch_{"sinter-methods"};
+  const fs::path dir_ = scratch_.path();
   ThreadPool threads_{2};
   std::shared_ptr<const Artifact> base_ = Artifact::open(kPebble);
   Calibration calibration_{.sequences = {}, .n_tokens = 0, .name = "random", .digest = "random"};

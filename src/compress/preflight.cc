@@ -94,7 +94,7 @@ double tokens_seconds(const PreflightJob& job, const PlannedShard& layer,
   double n[2], s[2];
   for (int i = 0; i < 2; ++i) {
     const Calibration some = some_of(*job.calibration, i == 0 ? kTrialTokens : kLongTrialTokens);
-    LayerWalk walk(job.base, some, scratch, threads);
+    LayerWalk walk(job.base, some, scratch, Precision::bfloat16, threads);
     walk.start();
     const LayerCompressor layers(job.base, job.recipe, job.dialect, walk);
     layers.pass(layer);  // the first one makes the files that all others write over
@@ -169,7 +169,7 @@ Preflight count_needs(const PreflightJob& job, ThreadPool& threads) {
     }
   }
   if (job.calibration != nullptr) {
-    LayerWalk walk(job.base, *job.calibration, trial_directory(job), threads);
+    LayerWalk walk(job.base, *job.calibration, trial_directory(job), Precision::bfloat16, threads);
     LayerCompressor layers(job.base, job.recipe, job.dialect, walk);
     for (const size_t i : job.left) {
       if (job.shards[i].layer < 0) continue;
@@ -177,11 +177,7 @@ Preflight count_needs(const PreflightJob& job, ThreadPool& threads) {
         raise(stage, bytes + kProductBytes + kProductThreadBytes * threads.size());
       }
     }
-    // Inputs of this layer and the next, and what its parts hand on.
-    const ModelConfig& c = walk.config();
-    needs.scratch = 4 * walk.n_tokens() *
-                    (3 * int64_t{c.d_model} + walk.input_size(LayerInput::o) +
-                     walk.input_size(LayerInput::down));
+    needs.scratch = walk.disk_bytes();
     std::filesystem::remove_all(trial_directory(job));
   }
   for (const auto& [stage, bytes] : needs.bytes) needs.memory = std::max(needs.memory, bytes);

@@ -105,8 +105,8 @@ double error_of(const PackedGroup& group, const std::vector<Matrix>& weights, Ma
                        difference.row(r).begin(), std::minus<>());
       }
     });
-    off += output_error(std::as_const(difference).view(), gram, threads);
-    size += output_error(w, gram, threads);
+    off += output_error(std::as_const(difference).view(), gram, Precision::float32, threads);
+    size += output_error(w, gram, Precision::float32, threads);
   }
   return size > 0 ? std::sqrt(std::max(off, 0.0) / size) : 0;
 }
@@ -129,9 +129,10 @@ class Pass {
         split_(split_calibration(*options.calibration, plan.scored_tokens)),
         plan_(plan) {
     fs::create_directories(scratch_);
-    statistics_ =
-        std::make_unique<LayerWalk>(base, split_.statistics, scratch_ + "/statistics", threads);
-    scored_ = std::make_unique<LayerWalk>(base, split_.scored, scratch_ + "/scored", threads);
+    statistics_ = std::make_unique<LayerWalk>(base, split_.statistics, scratch_ + "/statistics",
+                                              Precision::bfloat16, threads);
+    scored_ = std::make_unique<LayerWalk>(base, split_.scored, scratch_ + "/scored",
+                                          Precision::float32, threads);
     plan_.sensitivity.statistics_tokens = split_.statistics.n_tokens;
     plan_.sensitivity.scored_tokens = split_.scored.n_tokens;
   }
@@ -247,7 +248,7 @@ class Pass {
 
   std::unique_ptr<RowFile> candidate(size_t i) const {
     return std::make_unique<RowFile>(fmt::format("{}/candidate-{}", scratch_, i),
-                                     scored_->config().d_model);
+                                     scored_->config().d_model, DType::f32);
   }
 
   Resumed read_journal(const std::string& path) {
@@ -295,7 +296,7 @@ class Pass {
 
   // The dense model's hidden states after the last layer.
   void run_dense() {
-    dense_ = std::make_unique<RowFile>(scratch_ + "/dense", scored_->config().d_model);
+    dense_ = std::make_unique<RowFile>(scratch_ + "/dense", scored_->config().d_model, DType::f32);
     scored_->start();
     for (int32_t i = 0; i < n_layers(); ++i) {
       scored_->run_from(scored_->load(i), LayerInput::attn, i == 0 ? nullptr : dense_.get(),

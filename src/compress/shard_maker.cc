@@ -91,7 +91,8 @@ void ShardMaker::remove_scratch() const {
 // Sees to it that the walk stands before this layer.
 void ShardMaker::prepare(int32_t layer, const ShardRecord* before) {
   if (walk_ == nullptr) {
-    walk_ = std::make_unique<LayerWalk>(base_, *calibration_, scratch_, threads_);
+    walk_ =
+        std::make_unique<LayerWalk>(base_, *calibration_, scratch_, Precision::bfloat16, threads_);
     if (layer == 0) {
       walk_->start();
     } else if (!walk_->resume(layer, before->next_inputs)) {

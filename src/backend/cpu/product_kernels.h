@@ -35,8 +35,9 @@ struct PackedStrips {
 struct ProductKernels {
   int64_t rows, cols;  // of a tile of C
   int64_t k_step;      // packed strips are padded with zeros to a multiple of it
-  // Packs four bytes an element, ordered along k, so that a strip can be entered at any multiple of
-  // k_step; narrow strips are padded with zeros. False if no value needs more than bfloat16.
+  // Packs element_bytes an element, ordered along k, so that a strip can be entered at any multiple
+  // of k_step; narrow strips are padded with zeros. False if no value needs more than bfloat16.
+  int64_t element_bytes;
   bool (*pack_a)(const Strip& from, uint8_t* to);
   bool (*pack_b)(const Strip& from, uint8_t* to);
   // Around a thread's calls of multiply.
@@ -47,8 +48,10 @@ struct ProductKernels {
   // The first n_rows x n_cols of sums into C.
   void (*store)(const float* sums, int64_t n_rows, int64_t n_cols, Into into, float* c,
                 int64_t stride);
-  // The same in whole floats, where these split them; else null.
+  // The same in whole floats, where these split or round them; else null.
   const ProductKernels* whole;
+  // The same of factors rounded to bfloat16, where that is quicker; else null.
+  const ProductKernels* rounded;
 };
 
 extern const ProductKernels kRefProducts;
@@ -56,6 +59,7 @@ extern const ProductKernels kRefProducts;
 extern const ProductKernels kAvx2Products;
 extern const ProductKernels kAvx512Products;
 extern const ProductKernels kAmxProducts;
+extern const ProductKernels kAmxRoundedProducts;
 #endif
 
 }  // namespace sinter::cpu

@@ -76,12 +76,14 @@ void nothing() {}
 constexpr ProductKernels kFusedProducts = {.rows = kProductRows,
                                            .cols = kProductCols,
                                            .k_step = 1,
+                                           .element_bytes = 4,
                                            .pack_a = pack_strip<kProductRows>,
                                            .pack_b = pack_strip<kProductCols>,
                                            .enter = nothing,
                                            .leave = nothing,
                                            .multiply = multiply_strips,
                                            .store = store_tile,
-                                           .whole = nullptr};
+                                           .whole = nullptr,
+                                           .rounded = nullptr};
 
 #endif

@@ -1,9 +1,9 @@
 // Float32 products in AMX's tiles of bfloat16. A float is split in two, x = high + low within 2^-16
-// |x|, and A B = Ah Bh + Ah Bl + Al Bh, summed in float32.
+// |x|, and A B = Ah Bh + Ah Bl + Al Bh, summed in float32; or it is rounded, and A B = Ah Bh.
 //
-// A packed strip is 32 rows of A, or columns of B. Each 32 of k are four tiles of 1 KiB: the high
-// parts of its first and of its second 16 vectors, then their low parts. A tile is 16 x 16 pairs of
-// neighbours along k: A's has a vector a row, B's a vector a column.
+// A packed strip is 32 rows of A, or columns of B. Each 32 of k are tiles of 1 KiB: the high parts
+// of its first and of its second 16 vectors, then their low parts, if there are any. A tile is 16 x
+// 16 pairs of neighbours along k: A's has a vector a row, B's a vector a column.
 #include <immintrin.h>
 
 #include "backend/cpu/kernels.h"
@@ -22,7 +22,7 @@ namespace {
 constexpr int64_t kWidth = 32;  // of a strip: two tiles
 constexpr int64_t kStepK = 32;  // of a tile
 constexpr int64_t kTileBytes = 1024;
-constexpr int64_t kLow = 2 * kTileBytes;  // from high parts to low ones
+constexpr int64_t kLow = 2 * kTileBytes;  // from high parts to low ones, and size of both
 
 __mmask16 first(int64_t n) {
   return static_cast<__mmask16>(n <= 0 ? 0 : n >= 16 ? 0xFFFF : (1 << n) - 1);
@@ -82,10 +82,19 @@ void transpose(__m512i (&v)[16]) {
   }
 }
 
+// Nearest, as pairs: `even` in the low half.
+__m512i rounded_pairs(__m512 even, __m512 odd) {
+  const auto bits = [](__m512 v) {
+    return _mm512_cvtepu16_epi32(reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(v)));
+  };
+  return pairs(bits(even), bits(odd));
+}
+
 // kColumns: each vector a column of the tile. Of the floats at `at`, n_i vectors and n_k of k.
-template <bool kColumns, bool kAlongK>
+// Returns bits that are all zero if no float has a low part, or none is kept (!kSplit).
+template <bool kColumns, bool kAlongK, bool kSplit>
 __m512i pack_tile(const float* at, int64_t stride, int64_t n_i, int64_t n_k, uint8_t* to) {
-  __m512i high[16], low[16], wide = _mm512_setzero_si512();
+  __m512i high[16], low[kSplit ? 16 : 1], wide = _mm512_setzero_si512();
   if constexpr (kAlongK) {
     // All even k of a vector, then all odd ones.
     const __m512i even =
@@ -99,10 +108,14 @@ __m512i pack_tile(const float* at, int64_t stride, int64_t n_i, int64_t n_k, uin
       _mm_prefetch(at + i * stride + 4 * kStepK + 16, _MM_HINT_T0);
       const __m512 a = _mm512_maskz_loadu_ps(there ? mask[0] : __mmask16{0}, at + i * stride);
       const __m512 b = _mm512_maskz_loadu_ps(there ? mask[1] : __mmask16{0}, at + i * stride + 16);
-      const Split e = split(_mm512_permutex2var_ps(a, even, b));
-      const Split o = split(_mm512_permutex2var_ps(a, odd, b));
-      high[i] = pairs(e.high, o.high);
-      low[i] = pairs(e.low, o.low);
+      if constexpr (kSplit) {
+        const Split e = split(_mm512_permutex2var_ps(a, even, b));
+        const Split o = split(_mm512_permutex2var_ps(a, odd, b));
+        high[i] = pairs(e.high, o.high);
+        low[i] = pairs(e.low, o.low);
+      } else {  // neighbours already
+        high[i] = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(b, a));
+      }
     }
   } else {
     const __mmask16 mask = first(n_i);
@@ -110,45 +123,48 @@ __m512i pack_tile(const float* at, int64_t stride, int64_t n_i, int64_t n_k, uin
     for (int i = 0; i < 16; ++i) {
       const auto row = [&](int64_t k) {
         _mm_prefetch(at + (k + 2 * kStepK) * stride, _MM_HINT_T0);
-        return split(_mm512_maskz_loadu_ps(k < n_k ? mask : __mmask16{0}, at + k * stride));
+        return _mm512_maskz_loadu_ps(k < n_k ? mask : __mmask16{0}, at + k * stride);
       };
-      const Split e = row(2 * i), o = row(2 * i + 1);
-      high[i] = pairs(e.high, o.high);
-      low[i] = pairs(e.low, o.low);
+      if constexpr (kSplit) {
+        const Split e = split(row(2 * i)), o = split(row(2 * i + 1));
+        high[i] = pairs(e.high, o.high);
+        low[i] = pairs(e.low, o.low);
+      } else {
+        high[i] = rounded_pairs(row(2 * i), row(2 * i + 1));
+      }
     }
   }
+  if constexpr (kColumns == kAlongK) transpose(high);
 #pragma GCC unroll 16
-  for (int i = 0; i < 16; ++i) wide = _mm512_or_si512(wide, low[i]);
-  if constexpr (kColumns == kAlongK) {
-    transpose(high);
-    transpose(low);
-  }
+  for (int i = 0; i < 16; ++i) _mm512_store_si512(to + 64 * i, high[i]);
+  if constexpr (kSplit) {
 #pragma GCC unroll 16
-  for (int i = 0; i < 16; ++i) {
-    _mm512_store_si512(to + 64 * i, high[i]);
-    _mm512_store_si512(to + kLow + 64 * i, low[i]);
+    for (int i = 0; i < 16; ++i) wide = _mm512_or_si512(wide, low[i]);
+    if constexpr (kColumns == kAlongK) transpose(low);
+#pragma GCC unroll 16
+    for (int i = 0; i < 16; ++i) _mm512_store_si512(to + kLow + 64 * i, low[i]);
   }
   return wide;
 }
 
-template <bool kColumns, bool kAlongK>
+template <bool kColumns, bool kAlongK, bool kSplit>
 bool pack_tiles(const Strip& from, uint8_t* to) {
   __m512i wide = _mm512_setzero_si512();
-  for (int64_t k = 0; k < from.k; k += kStepK, to += 4 * kTileBytes) {
+  for (int64_t k = 0; k < from.k; k += kStepK, to += kSplit ? 2 * kLow : kLow) {
     for (int64_t i = 0; i < 2; ++i) {
       const float* at = from.at + (kAlongK ? 16 * i * from.stride + k : k * from.stride + 16 * i);
-      wide =
-          _mm512_or_si512(wide, pack_tile<kColumns, kAlongK>(at, from.stride, from.width - 16 * i,
-                                                             from.k - k, to + i * kTileBytes));
+      wide = _mm512_or_si512(
+          wide, pack_tile<kColumns, kAlongK, kSplit>(at, from.stride, from.width - 16 * i,
+                                                     from.k - k, to + i * kTileBytes));
     }
   }
   return _mm512_test_epi32_mask(wide, wide) != 0;
 }
 
-template <bool kColumns>
+template <bool kColumns, bool kSplit>
 bool pack_strip(const Strip& from, uint8_t* to) {
-  return from.along_k ? pack_tiles<kColumns, true>(from, to)
-                      : pack_tiles<kColumns, false>(from, to);
+  return from.along_k ? pack_tiles<kColumns, true, kSplit>(from, to)
+                      : pack_tiles<kColumns, false, kSplit>(from, to);
 }
 
 struct alignas(64) TileShapes {  // the layout that LDTILECFG reads
@@ -159,11 +175,11 @@ struct alignas(64) TileShapes {  // the layout that LDTILECFG reads
   uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
 };
 
-// Tiles 0..3: sums [row half][column half]; 4, 5: A; 6, 7: B.
-template <bool kWideA, bool kWideB>
+// Tiles 0..3: sums [row half][column half]; 4, 5: A; 6, 7: B. kStepBytes of a packed strip.
+template <bool kWideA, bool kWideB, int64_t kStepBytes = 2 * kLow>
 void add_steps(const PackedStrips& strips) {
   const uint8_t *a = strips.a, *b = strips.b, *next = strips.next;
-  for (int64_t k = strips.k; k > 0; k -= kStepK, a += 4 * kTileBytes, b += 4 * kTileBytes) {
+  for (int64_t k = strips.k; k > 0; k -= kStepK, a += kStepBytes, b += kStepBytes) {
     for (const uint8_t* end = next + strips.next_bytes; next != end; next += 64) {
       _mm_prefetch(next, _MM_HINT_T1);
     }
@@ -209,12 +225,15 @@ void enter() {
 }
 void leave() { _tile_release(); }
 
+template <bool kSplit>
 void multiply_tiles(const PackedStrips& strips, float* sums) {
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);
   _tile_zero(3);
-  if (strips.a_wide) {
+  if constexpr (!kSplit) {
+    add_steps<false, false, kLow>(strips);
+  } else if (strips.a_wide) {
     strips.b_wide ? add_steps<true, true>(strips) : add_steps<true, false>(strips);
   } else {
     strips.b_wide ? add_steps<false, true>(strips) : add_steps<false, false>(strips);
@@ -230,17 +249,23 @@ void store_tile(const float* sums, int64_t n_rows, int64_t n_cols, Into into, fl
   store_sums(sums, kWidth, n_rows, n_cols, into, c, stride);
 }
 
+template <bool kSplit>
+constexpr ProductKernels kProducts = {.rows = kWidth,
+                                      .cols = kWidth,
+                                      .k_step = kStepK,
+                                      .element_bytes = kSplit ? 4 : 2,
+                                      .pack_a = pack_strip<false, kSplit>,
+                                      .pack_b = pack_strip<true, kSplit>,
+                                      .enter = enter,
+                                      .leave = leave,
+                                      .multiply = multiply_tiles<kSplit>,
+                                      .store = store_tile,
+                                      .whole = &kAvx512Products,
+                                      .rounded = kSplit ? &kAmxRoundedProducts : nullptr};
+
 }  // namespace
 
-const ProductKernels kAmxProducts = {.rows = kWidth,
-                                     .cols = kWidth,
-                                     .k_step = kStepK,
-                                     .pack_a = pack_strip<false>,
-                                     .pack_b = pack_strip<true>,
-                                     .enter = enter,
-                                     .leave = leave,
-                                     .multiply = multiply_tiles,
-                                     .store = store_tile,
-                                     .whole = &kAvx512Products};
+const ProductKernels kAmxProducts = kProducts<true>;
+const ProductKernels kAmxRoundedProducts = kProducts<false>;
 
 }  // namespace sinter::cpu
