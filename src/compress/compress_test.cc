@@ -229,6 +229,7 @@ TEST_F(Compress, EveryPresetRoundTripsAndOrdersByBits) {
     if (has_input_scale(p.scheme)) continue;  // calibrated_test.cc has those
     const std::string name(p.name);
     const CompressResult r = compress(base, recipe("scheme: " + name), out(name), {.threads = 1});
+    EXPECT_EQ(r.predicted.output, r.bytes_after) << name;
     const auto a = Artifact::open(out(name));
     EXPECT_EQ(a->activation("model.layers.0.mlp.up_proj").mode, p.scheme.activation);
     const Weight w = a->matrix("model.layers.0.mlp.down_proj", 128, 128);

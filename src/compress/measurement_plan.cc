@@ -1,11 +1,10 @@
 #include "compress/measurement_plan.h"
 
 #include <algorithm>
-#include <map>
 
 #include "base/build.h"
 #include "base/error.h"
-#include "compress/output.h"
+#include "compress/stored_bytes.h"
 
 namespace sinter {
 namespace {
@@ -14,53 +13,6 @@ bool is_free(const PlannedShard& shard, const PlannedTensor& t) {
   return shard.layer >= 0 && t.target.step != nullptr &&
          !t.target.step->words().overridden(t.module);
 }
-
-// What is stored of a matrix depends on its shape alone, so one of ones will do.
-class StoredBytes {
- public:
-  explicit StoredBytes(const StoredDialect& dialect) : dialect_(dialect) {}
-  int64_t of(const PlannedTensor& t) {
-    const int64_t rows = t.source->shape[0], cols = t.source->shape[1];
-    const std::string key = fmt::format("{} {} {} {}", to_string(t.target.format), rows, cols,
-                                        has_input_scale(t.target.scheme));
-    const auto known = known_.find(key);
-    return known != known_.end() ? known->second : known_[key] = measure(t, rows, cols);
-  }
-
- private:
-  int64_t measure(const PlannedTensor& t, int64_t rows, int64_t cols) const {
-    const Format& format = t.target.format;
-    const Codec& codec = *format.codec;
-    const std::vector<float> ones(static_cast<size_t>(cols), 1.0f);
-    std::vector<uint8_t> params(static_cast<size_t>(codec.param_bytes(format, cols)));
-    std::vector<uint8_t> codes(static_cast<size_t>(codec.row_bytes(format, cols)));
-    codec.fit_row(format, ones, {}, params.data());
-    codec.pack_row(format, ones, params.data(), codes.data());
-    std::vector<uint8_t> all_params, all_codes;
-    for (int64_t r = 0; r < rows; ++r) {
-      all_params.insert(all_params.end(), params.begin(), params.end());
-      all_codes.insert(all_codes.end(), codes.begin(), codes.end());
-    }
-    const Weight weight{.format = format,
-                        .rows = rows,
-                        .cols = cols,
-                        .codes = all_codes.data(),
-                        .params = all_params.data()};
-    const QuantisedModule module{.name = t.module,
-                                 .scheme = t.target.scheme,
-                                 .rows = rows,
-                                 .cols = cols,
-                                 .input_scale = has_input_scale(t.target.scheme) ? 1.0f : 0.0f};
-    int64_t bytes = 0;
-    for (const OwnedTensor& o : dialect_.store(module, weight)) {
-      bytes += static_cast<int64_t>(o.bytes.size());
-    }
-    return bytes;
-  }
-
-  const StoredDialect& dialect_;
-  std::map<std::string, int64_t> known_;
-};
 
 const PlannedTensor* find_module(const PlannedShard& shard, const std::string& module) {
   const auto at = std::find_if(shard.tensors.begin(), shard.tensors.end(),
@@ -128,10 +80,10 @@ MeasurementPlan plan_formats(const Artifact& base, const Recipe& recipe,
       s.groups.push_back(std::move(group));
       plan.jobs.push_back(std::move(job));
     }
+    if (recipe.kv && layer >= 0) plan.fixed_bytes += StoredBytes::kv_scales();
     for (const PlannedTensor& t : plain.shards[shard].tensors) {
       if (is_free(plain.shards[shard], t)) continue;
-      const int64_t bytes =
-          t.target.step != nullptr ? stored.of(t) : static_cast<int64_t>(t.source->bytes.size());
+      const int64_t bytes = stored.of(t);
       plan.fixed_bytes += bytes;
       if (t.module == architecture.names.embed && !config.tied_embeddings) {
         plan.unread_bytes += bytes;

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "compress/calibrated_layer.h"
+#include "compress/stored_bytes.h"
 
 namespace sinter {
 namespace {
@@ -52,17 +53,11 @@ struct ShardBytes {
   int64_t kept = 0, made = 0;
 };
 
-ShardBytes bytes_of(const PlannedShard& shard) {
+ShardBytes bytes_of(const PlannedShard& shard, const Recipe& recipe, StoredBytes& stored) {
   ShardBytes bytes;
+  if (recipe.kv && shard.layer >= 0) bytes.made += StoredBytes::kv_scales();
   for (const PlannedTensor& t : shard.tensors) {
-    if (t.target.step == nullptr) {
-      bytes.kept += static_cast<int64_t>(t.source->bytes.size());
-      continue;
-    }
-    const Format& format = t.target.format;
-    const int64_t rows = t.source->shape[0], cols = t.source->shape[1];
-    bytes.made +=
-        rows * (format.codec->row_bytes(format, cols) + format.codec->param_bytes(format, cols));
+    (t.target.step == nullptr ? bytes.kept : bytes.made) += stored.of(t);
   }
   return bytes;
 }
@@ -153,13 +148,14 @@ Room free_room(const std::string& directory, int64_t most) {
 
 Preflight count_needs(const PreflightJob& job, ThreadPool& threads) {
   Preflight needs;
+  StoredBytes stored(job.dialect);
   const int64_t now = resident_bytes();
   const auto raise = [&](const std::string& stage, int64_t to) {
     needs.bytes[stage] = std::max(needs.bytes[stage], now + to);
   };
   for (const size_t i : job.left) {
     const PlannedShard& shard = job.shards[i];
-    const ShardBytes bytes = bytes_of(shard);
+    const ShardBytes bytes = bytes_of(shard, job.recipe, stored);
     needs.output += bytes.kept + bytes.made;
     raise(kWriteStage, bytes.kept + bytes.made);
     if (job.calibration != nullptr && shard.layer >= 0) continue;
@@ -232,7 +228,8 @@ void time_stages(const PreflightJob& job, ThreadPool& threads, Preflight& needs)
   const auto per = [](int64_t a, int64_t b) {
     return b > 0 ? static_cast<double>(a) / static_cast<double>(b) : 0;
   };
-  const ShardBytes layer_bytes = bytes_of(*layer);
+  StoredBytes stored(job.dialect);
+  const ShardBytes layer_bytes = bytes_of(*layer, job.recipe, stored);
   for (const auto& [stage, s] : trial) {
     double times = per(rounded_left, elements(*layer, true));
     if (stage == kWriteStage) {
