@@ -95,9 +95,7 @@ class DirectoryArtifact : public Artifact {
         fail(Fault::corrupt, "quantized-corrupt",
              "{}: tensor \"{}\": expected a positive scale, found {}", directory_, tensor, scale);
       }
-      return Activation{.mode = *dialect_.kv == Number::integer ? ActivationMode::int8_tensor
-                                                                : ActivationMode::fp8_tensor,
-                        .scale = scale};
+      return Activation{.mode = kv_codes(*dialect_.kv).mode, .scale = scale};
     };
     return {rounding("k_scale"), rounding("v_scale")};
   }
@@ -243,9 +241,8 @@ class DirectoryArtifact : public Artifact {
       if (std::find(kinds.begin(), kinds.end(), kind) == kinds.end()) kinds.push_back(kind);
     }
     if (!kinds.empty()) {
-      const char* kv = !dialect_.kv                      ? ""
-                       : *dialect_.kv == Number::integer ? ", keys and values int8"
-                                                         : ", keys and values fp8";
+      const std::string kv =
+          dialect_.kv ? fmt::format(", keys and values {}", kv_codes(*dialect_.kv).name) : "";
       return fmt::format("{} {}{}{}", dialect_.method, fmt::join(kinds, " + "), kv,
                          dialect_.left_out.empty() ? "" : ", weights only");
     }

@@ -81,7 +81,7 @@ Parts parts_of(const Artifact& artifact, bool weights_only) {
 std::string_view kv_of(const Artifact& artifact, bool weights_only) {
   if (is_gguf(artifact.directory())) return "";
   const auto kv = read_dialect(artifact.config(), artifact.directory(), weights_only).kv;
-  return !kv ? "" : *kv == Number::integer ? "int8" : "fp8";
+  return kv ? kv_codes(*kv).name : "";
 }
 
 // Sums over elements, of a row or of more.

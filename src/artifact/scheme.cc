@@ -112,6 +112,12 @@ float input_scale(const Scheme& scheme, float peak) {
   return peak > 0 ? peak / last : 1;
 }
 
+KvCodes kv_codes(Number kind) {
+  SINTER_CHECK(kind == Number::integer || kind == Number::e4m3);
+  return kind == Number::integer ? KvCodes{ActivationMode::int8_tensor, "int8"}
+                                 : KvCodes{ActivationMode::fp8_tensor, "fp8"};
+}
+
 namespace {
 
 // Of floats.

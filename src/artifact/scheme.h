@@ -52,6 +52,13 @@ bool has_input_scale(const Scheme& scheme);
 // That scale, to the last level of the codes; `peak`: the largest |x| of all tokens.
 float input_scale(const Scheme& scheme, float peak);
 
+// How keys and values are kept as 8-bit codes of a kind (integer or e4m3), one scale for each.
+struct KvCodes {
+  ActivationMode mode;
+  std::string_view name;
+};
+KvCodes kv_codes(Number kind);
+
 // What is wrong with a combination ("expected ..., found ..."), or "" if Sinter writes it.
 std::string scheme_problem(const Scheme& scheme);
 

@@ -282,8 +282,7 @@ void LayerCompressor::round(Work& work, LayerInput input, const InputStatistics*
 }
 
 void LayerCompressor::store_kv(const Work& work, ShardContent& content) const {
-  const Scheme codes{.activation = *recipe_.kv == Number::integer ? ActivationMode::int8_tensor
-                                                                  : ActivationMode::fp8_tensor};
+  const Scheme codes{.activation = kv_codes(*recipe_.kv).mode};
   const LayerWalk::KvPeaks& peaks = walk_.kv_peaks();
   const std::string k_proj =
       layer_linear(walk_.config(), walk_.names(), work.layer.index, LayerLinear::k).module;
