@@ -8,6 +8,7 @@
 #include "base/huge_buffer.h"
 #include "base/random.h"
 #include "base/threads.h"
+#include "model/logits.h"
 
 namespace sinter {
 namespace {

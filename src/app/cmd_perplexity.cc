@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/progress.h"
 #include "gate/statistics.h"
+#include "model/logits.h"
 
 namespace sinter {
 namespace {

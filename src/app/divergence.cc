@@ -1,24 +1,8 @@
 #include "app/divergence.h"
 
-#include <algorithm>
-#include <cmath>
-
 #include "base/error.h"
 
 namespace sinter {
-
-double divergence(std::span<const float> dense, std::span<const float> model) {
-  SINTER_CHECK(!dense.empty() && dense.size() == model.size());
-  const double dense_total = log_sum_exp(dense);
-  const double model_total = log_sum_exp(model);
-  double sum = 0;
-  for (size_t i = 0; i < dense.size(); ++i) {
-    const double log_p = static_cast<double>(dense[i]) - dense_total;
-    sum += std::exp(log_p) * (log_p - (static_cast<double>(model[i]) - model_total));
-  }
-  // Rounding can put the sum of equal distributions a hair below zero; NaN stays NaN.
-  return sum < 0 ? 0 : sum;
-}
 
 void for_each_row_pair(Decoder& dense, Decoder& model, const EngineOptions& options,
                        const std::vector<Token>& tokens, const PairObserver& pair) {

@@ -1,4 +1,5 @@
-// Two models on the same tokens: the divergence of one's distributions from the other's, in nats.
+// Two models on the same tokens: their logits side by side, of which model/logits.h makes a
+// divergence.
 #pragma once
 
 #include <span>
@@ -7,10 +8,6 @@
 #include "app/loaded_model.h"
 
 namespace sinter {
-
-// sum p ln(p / q) of p = softmax(dense) and q = softmax(model), in doubles, in the order of the
-// vocabulary. Requires rows of one length.
-double divergence(std::span<const float> dense, std::span<const float> model);
 
 using PairObserver = std::function<void(int32_t position, std::span<const float> dense,
                                         std::span<const float> model)>;

@@ -13,6 +13,7 @@
 #include "gate/engine_subject.h"
 #include "gate/judge.h"
 #include "gate/sample.h"
+#include "model/logits.h"
 
 namespace sinter {
 namespace {
@@ -93,10 +94,6 @@ size_t in_rounds(size_t n, const Clock& clock, const std::atomic<bool>* stop, co
     if (!clock.has(2 * (clock.seconds() - start))) break;
   }
   return begin;
-}
-
-int32_t first_choice(std::span<const float> logits) {
-  return static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
 }
 
 // How far the compressed model is from the dense one along tokens that the dense one wrote.

@@ -4,34 +4,12 @@
 #include <cmath>
 
 #include "backend/matmul.h"
-#include "base/error.h"
+#include "model/logits.h"
 
 namespace sinter {
 namespace {
 
 constexpr int64_t kChunkTokens = 256;
-
-// Rows become log-probabilities.
-void normalise(std::span<float> row) {
-  const float most = *std::max_element(row.begin(), row.end());
-  double sum = 0;
-  for (const float z : row) sum += std::exp(double{z} - double{most});
-  const double total = std::log(sum) + double{most};
-  for (float& z : row) z = static_cast<float>(double{z} - total);
-}
-
-size_t first_choice(std::span<const float> row) {
-  return static_cast<size_t>(std::max_element(row.begin(), row.end()) - row.begin());
-}
-
-// `p`: exp of log_p.
-double divergence(std::span<const float> p, std::span<const float> log_p,
-                  std::span<const float> log_q) {
-  double sum = 0;
-  for (size_t i = 0; i < p.size(); ++i) sum += double{p[i]} * (double{log_p[i]} - double{log_q[i]});
-  // NaN compares false.
-  return sum <= kMostDivergence ? std::max(sum, 0.0) : kMostDivergence;
-}
 
 }  // namespace
 
@@ -56,9 +34,6 @@ void HeadScore::logits(const RowFile& hidden, int64_t first, MatMut out) {
   hidden.read(first, x_.view());
   backend_->rms_norm(final_norm_, eps_, std::as_const(x_).view(), normed_.view());
   matmul_nt(threads_, std::as_const(normed_).view(), std::as_const(head_).view(), out);
-  threads_.run(out.rows, 4, [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) normalise(out.row(r));
-  });
 }
 
 std::vector<Divergence> HeadScore::of(const RowFile& dense,
@@ -66,34 +41,38 @@ std::vector<Divergence> HeadScore::of(const RowFile& dense,
                                       int64_t rows) {
   std::vector<Divergence> result(others.size());
   const int64_t vocab = head_.rows();
-  Matrix log_p, p, log_q;
-  std::vector<double> kl;
+  Matrix dense_logits, p, logits_of_other;
+  std::vector<double> total, kl;
   std::vector<uint8_t> sure, flipped;
   for (int64_t first = 0; first < rows; first += kChunkTokens) {
     const int64_t n = std::min(kChunkTokens, rows - first);
-    for (Matrix* m : {&log_p, &p, &log_q}) m->resize(n, vocab);
-    logits(dense, first, log_p.view());
+    for (Matrix* m : {&dense_logits, &p, &logits_of_other}) m->resize(n, vocab);
+    logits(dense, first, dense_logits.view());
+    total.resize(static_cast<size_t>(n));
     threads_.run(n, 4, [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) {
-        const std::span<const float> from = std::as_const(log_p).row(r);
-        std::transform(from.begin(), from.end(), p.row(r).begin(),
-                       [](float z) { return std::exp(z); });
+        const std::span<const float> row = std::as_const(dense_logits).row(r);
+        const double sum = total[static_cast<size_t>(r)] = log_sum_exp(row);
+        std::transform(row.begin(), row.end(), p.row(r).begin(),
+                       [&](float z) { return static_cast<float>(std::exp(double{z} - sum)); });
       }
     });
     kl.resize(static_cast<size_t>(n));
     sure.resize(kl.size());
     flipped.resize(kl.size());
     for (size_t i = 0; i < others.size(); ++i) {
-      logits(*others[i], first, log_q.view());
+      logits(*others[i], first, logits_of_other.view());
       threads_.run(n, 4, [&](int64_t begin, int64_t end) {
         for (int64_t r = begin; r < end; ++r) {
           const auto at = static_cast<size_t>(r);
-          const std::span<const float> probabilities = std::as_const(p).row(r);
-          const std::span<const float> q = std::as_const(log_q).row(r);
-          kl[at] = divergence(probabilities, std::as_const(log_p).row(r), q);
-          const size_t choice = first_choice(probabilities);
-          sure[at] = double{probabilities[choice]} >= kSure;
-          flipped[at] = sure[at] != 0 && first_choice(q) != choice;
+          const DenseRow row{std::as_const(dense_logits).row(r), total[at],
+                             std::as_const(p).row(r)};
+          const std::span<const float> other = std::as_const(logits_of_other).row(r);
+          const double d = divergence(row, other);
+          kl[at] = d <= kMostDivergence ? d : kMostDivergence;  // NaN compares false
+          const Token choice = first_choice(row.logits);
+          sure[at] = double{row.p[static_cast<size_t>(choice)]} >= kSure;
+          flipped[at] = sure[at] != 0 && first_choice(other) != choice;
         }
       });
       Divergence& d = result[i];

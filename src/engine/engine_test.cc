@@ -233,17 +233,5 @@ TEST(Sample, FollowsTheDefinition) {
   }
 }
 
-TEST(Sample, LogProbabilitiesSumToOne) {
-  const std::vector<float> logits = {10, -3, 2.5f, 0};
-  std::vector<float> out(4);
-  log_softmax(logits, out);
-  double sum = 0;
-  for (size_t i = 0; i < 4; ++i) {
-    sum += std::exp(static_cast<double>(out[i]));
-    EXPECT_NEAR(log_probability(logits, static_cast<Token>(i)), out[i], 1e-6);
-  }
-  EXPECT_NEAR(sum, 1, 1e-6);
-}
-
 }  // namespace
 }  // namespace sinter

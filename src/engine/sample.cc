@@ -74,22 +74,4 @@ Token sample(std::span<const float> logits, const SamplingParams& p, int32_t pos
   return order[n - 1];
 }
 
-double log_sum_exp(std::span<const float> logits) {
-  const double peak = *std::max_element(logits.begin(), logits.end());
-  double sum = 0;
-  for (const float x : logits) sum += std::exp(static_cast<double>(x) - peak);
-  return peak + std::log(sum);
-}
-
-double log_probability(std::span<const float> logits, Token token) {
-  return static_cast<double>(logits[static_cast<size_t>(token)]) - log_sum_exp(logits);
-}
-
-void log_softmax(std::span<const float> logits, std::span<float> out) {
-  const double total = log_sum_exp(logits);
-  for (size_t i = 0; i < logits.size(); ++i) {
-    out[i] = static_cast<float>(static_cast<double>(logits[i]) - total);
-  }
-}
-
 }  // namespace sinter

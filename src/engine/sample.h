@@ -24,10 +24,4 @@ void check(const SamplingParams& params);
 // Throws Error(corrupt, "logits-not-finite") when the model gave NaN or infinity.
 Token sample(std::span<const float> logits, const SamplingParams& params, int32_t position);
 
-double log_sum_exp(std::span<const float> logits);
-// log softmax(logits)[token], accumulated in double.
-double log_probability(std::span<const float> logits, Token token);
-// out[i] = log softmax(logits)[i]
-void log_softmax(std::span<const float> logits, std::span<float> out);
-
 }  // namespace sinter

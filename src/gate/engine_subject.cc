@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "model/logits.h"
 
 namespace sinter {
 namespace {
