@@ -3,13 +3,12 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstdlib>
-#include <filesystem>
 
 #include "app/divergence.h"
 #include "base/error.h"
 #include "base/progress.h"
 #include "base/random.h"
+#include "base/scratch_directory.h"
 #include "gate/engine_subject.h"
 #include "gate/judge.h"
 #include "gate/sample.h"
@@ -17,8 +16,6 @@
 
 namespace sinter {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr size_t kSamples = 16;          // texts that the dense model makes up
 constexpr int32_t kSampleTokens = 64;    // of each, at most
@@ -29,26 +26,6 @@ constexpr size_t kReasons = 5;
 constexpr const char* kNothing = "nothing found";
 constexpr const char* kDamaged = "damage found";
 constexpr const char* kNotRun = "not run";
-
-// A directory for the runs' journals, gone with this object.
-class Scratch {
- public:
-  Scratch() : path_((fs::temp_directory_path() / "sinter-check-XXXXXX").string()) {
-    if (::mkdtemp(path_.data()) == nullptr) {
-      fail(Fault::io, "file-io", "{}: cannot create this directory", path_);
-    }
-  }
-  ~Scratch() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  std::string file(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
 
 // Every round would show a line of its own.
 class OneProgress {
@@ -171,13 +148,14 @@ void check_items(Look& c) {
                          c.options.engine.limits());
   EngineSubject candidate(c.model.artifact, c.model.chat, *c.model.decoder, c.model.engine_record(),
                           c.options.engine.limits());
-  const Scratch scratch;
+  const ScratchDirectory scratch("sinter-check");
   Run before, after;
   OneProgress progress(static_cast<int64_t>(asked), "items");
   const size_t ran = in_rounds(asked, c.clock, c.options.stop, [&](size_t begin, size_t end) {
     const Suite part = part_of(suite, std::span(order).subspan(begin, end - begin));
     const auto run = [&](Subject& subject, const char* role, Run& all) {
-      Run r = run_items(part, subject, scratch.file(fmt::format("{}-{}", role, begin)), role, {});
+      Run r =
+          run_items(part, subject, scratch.path() / fmt::format("{}-{}", role, begin), role, {});
       if (all.header.is_null()) all.header = r.header;
       for (ItemResult& result : r.results) all.results.push_back(std::move(result));
     };

@@ -12,8 +12,8 @@
 #include "artifact/dialect.h"
 #include "artifact/mutation.h"
 #include "artifact/quantized.h"
-#include "artifact/scratch_directory.h"
 #include "base/error.h"
+#include "base/scratch_directory.h"
 
 namespace sinter {
 namespace {
@@ -73,9 +73,6 @@ std::vector<float> dequantised(const Weight& w) {
 
 class ArtifactTest : public testing::Test {
  protected:
-  void SetUp() override { dir_ = scratch_directory("sinter-artifact"); }
-  void TearDown() override { fs::remove_all(dir_); }
-
   void put(const std::string& name, const std::string& text) {
     std::ofstream(dir_ / name, std::ios::binary) << text;
   }
@@ -103,7 +100,8 @@ class ArtifactTest : public testing::Test {
     }
   }
 
-  fs::path dir_;
+  const ScratchDirectory scratch_{"sinter-artifact"};
+  const fs::path dir_ = scratch_.path();
   std::string message_;
   std::vector<std::shared_ptr<const Artifact>> kept_;
 };

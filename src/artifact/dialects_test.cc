@@ -8,9 +8,9 @@
 
 #include "artifact/artifact.h"
 #include "artifact/mutation.h"
-#include "artifact/scratch_directory.h"
 #include "base/digest.h"
 #include "base/error.h"
+#include "base/scratch_directory.h"
 
 namespace sinter {
 namespace {
@@ -117,13 +117,11 @@ TEST(Dialects, SchemesAndInputsAreAsTheyWereMade) {
 
 class DialectDamageTest : public testing::Test {
  protected:
-  void SetUp() override { dir_ = scratch_directory("sinter-dialects"); }
-  void TearDown() override { fs::remove_all(dir_); }
-
   void put(const std::string& name, const std::string& text) {
     std::ofstream(dir_ / name, std::ios::binary) << text;
   }
-  fs::path dir_;
+  const ScratchDirectory scratch_{"sinter-dialects"};
+  const fs::path dir_ = scratch_.path();
 };
 
 // Bytes of the weights, of config.json and of a side-car are flipped, cut and spliced. Damage to

@@ -9,10 +9,10 @@
 #include <fstream>
 
 #include "artifact/manifest.h"
-#include "artifact/scratch_directory.h"
 #include "artifact/store.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/scratch_directory.h"
 
 namespace sinter {
 namespace {
@@ -21,9 +21,6 @@ namespace fs = std::filesystem;
 
 class Diff : public testing::Test {
  protected:
-  void SetUp() override { dir_ = scratch_directory("sinter-diff"); }
-  void TearDown() override { fs::remove_all(dir_); }
-
   struct Tensor {
     std::string name;
     std::vector<int64_t> shape;
@@ -74,7 +71,8 @@ class Diff : public testing::Test {
     return diff_artifacts(*Artifact::open(a), *Artifact::open(b), false, threads);
   }
 
-  fs::path dir_;
+  const ScratchDirectory scratch_{"sinter-diff"};
+  const fs::path dir_ = scratch_.path();
 };
 
 TEST_F(Diff, ValuesAgainstTheDefinition) {

@@ -16,8 +16,8 @@
 #include "artifact/gguf_names.h"
 #include "artifact/gguf_write.h"
 #include "artifact/mutation.h"
-#include "artifact/scratch_directory.h"
 #include "base/error.h"
+#include "base/scratch_directory.h"
 
 namespace sinter {
 namespace {
@@ -42,9 +42,6 @@ const std::string kMinimal = hex_bytes(
 
 class Gguf : public testing::Test {
  protected:
-  void SetUp() override { dir_ = scratch_directory("sinter-gguf"); }
-  void TearDown() override { fs::remove_all(dir_); }
-
   std::string write(const std::string& name, const std::string& bytes) const {
     const std::string path = dir_ / name;
     std::ofstream(path, std::ios::binary) << bytes;
@@ -78,7 +75,8 @@ class Gguf : public testing::Test {
     return path;
   }
 
-  fs::path dir_;
+  const ScratchDirectory scratch_{"sinter-gguf"};
+  const fs::path dir_ = scratch_.path();
   std::string message_;
 };
 

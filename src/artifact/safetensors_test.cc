@@ -10,9 +10,9 @@
 #include <fstream>
 
 #include "artifact/mutation.h"
-#include "artifact/scratch_directory.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "base/scratch_directory.h"
 
 namespace sinter {
 namespace {
@@ -21,9 +21,6 @@ namespace fs = std::filesystem;
 
 class Safetensors : public testing::Test {
  protected:
-  void SetUp() override { dir_ = scratch_directory("sinter-safetensors"); }
-  void TearDown() override { fs::remove_all(dir_); }
-
   std::string write(const std::string& name, const std::string& bytes) {
     const std::string path = dir_ / name;
     std::ofstream(path, std::ios::binary) << bytes;
@@ -58,7 +55,8 @@ class Safetensors : public testing::Test {
     }
   }
 
-  fs::path dir_;
+  const ScratchDirectory scratch_{"sinter-safetensors"};
+  const fs::path dir_ = scratch_.path();
 };
 
 std::span<const std::byte> as_bytes(const std::string& s) {

@@ -11,9 +11,9 @@
 #include "artifact/manifest.h"
 #include "artifact/mutation.h"
 #include "artifact/quantized.h"
-#include "artifact/scratch_directory.h"
 #include "base/error.h"
 #include "base/random.h"
+#include "base/scratch_directory.h"
 
 namespace sinter {
 namespace {
@@ -22,9 +22,8 @@ namespace fs = std::filesystem;
 
 class Store : public testing::Test {
  protected:
-  void SetUp() override { dir_ = scratch_directory("sinter-store"); }
-  void TearDown() override { fs::remove_all(dir_); }
-  fs::path dir_;
+  const ScratchDirectory scratch_{"sinter-store"};
+  const fs::path dir_ = scratch_.path();
 };
 
 TEST_F(Store, WhatIsStoredIsLoaded) {

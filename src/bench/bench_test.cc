@@ -8,10 +8,10 @@
 #include <csignal>
 #include <sstream>
 
-#include "artifact/scratch_directory.h"
 #include "base/error.h"
 #include "base/progress.h"
 #include "base/random.h"
+#include "base/scratch_directory.h"
 #include "bench/compare.h"
 #include "bench/machine.h"
 #include "bench/synth.h"
@@ -261,7 +261,8 @@ TEST(Compare, ChildrenMustSpeakJson) {
 // A real model, however small: every kind of case runs, and the book-keeping adds up.
 TEST(Bench, MeasuresATinyModel) {
   set_progress_mode(ProgressMode::none);
-  const std::string path = std::string(scratch_directory("sinter-bench")) + "/model";
+  const ScratchDirectory scratch("sinter-bench");
+  const std::string path = scratch.path() / "model";
   synth_directory(config_of(shape_named("tiny"), 1), {}, path);
   BenchOptions options;
   options.model = path;

@@ -6,10 +6,10 @@
 #include <filesystem>
 
 #include "artifact/artifact.h"
-#include "artifact/scratch_directory.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/progress.h"
+#include "base/scratch_directory.h"
 #include "model/arch/shapes.h"
 #include "text/chat.h"
 
@@ -83,7 +83,8 @@ TEST(Synth, DirectoriesHoldWhatWasDrawn) {
   ThreadPool pool(2);
   for (const char* format :
        {"bf16", "f16", "f32", "i8_row", "W8A8", "i4_group:128", "u4_group:64", "i3_group:64"}) {
-    const std::string out = scratch_directory("sinter-synth");
+    const ScratchDirectory scratch("sinter-synth");
+    const std::string out = scratch.path();
     const std::string path = out + "/model";
     SynthOptions options;
     options.format = format;
@@ -116,7 +117,8 @@ TEST(Synth, DirectoriesHoldWhatWasDrawn) {
 }
 
 TEST(Synth, TiedHeadsAndBiasesAreStored) {
-  const std::string out = scratch_directory("sinter-synth");
+  const ScratchDirectory scratch("sinter-synth");
+  const std::string out = scratch.path();
   const std::string path = out + "/model";
   set_progress_mode(ProgressMode::none);
   Json config = config_of(shape_named("qwen2.5-0.5b"), 1);
@@ -134,7 +136,8 @@ TEST(Synth, TiedHeadsAndBiasesAreStored) {
 
 // The same draws as in a directory: GGUF's bf16 rows are a directory's, and its tokenizer works.
 TEST(Synth, GgufHoldsTheSameDraws) {
-  const std::string out = scratch_directory("sinter-synth");
+  const ScratchDirectory scratch("sinter-synth");
+  const std::string out = scratch.path();
   SynthOptions options;
   tiny(out + "/model", options);
   const Json config = config_of(shape_named("tiny"));
@@ -161,7 +164,8 @@ TEST(Synth, GgufHoldsTheSameDraws) {
 }
 
 TEST(Synth, RefusesWhatItCannotWrite) {
-  const std::string out = scratch_directory("sinter-synth");
+  const ScratchDirectory scratch("sinter-synth");
+  const std::string out = scratch.path();
   SynthOptions options;
   const auto code = [&](const std::string& path) -> std::string {
     try {
@@ -185,7 +189,8 @@ TEST(Synth, RefusesWhatItCannotWrite) {
 // A vocabulary without room for the bytes: an error before anything is written.
 TEST(Synth, RefusesAVocabularyThatIsTooSmall) {
   set_progress_mode(ProgressMode::none);
-  const std::string out = scratch_directory("sinter-synth");
+  const ScratchDirectory scratch("sinter-synth");
+  const std::string out = scratch.path();
   Json config = config_of(shape_named("tiny"), 1);
   for (const int64_t vocab : {260, 259}) {
     config["vocab_size"] = vocab;
@@ -214,7 +219,8 @@ TEST(Synth, NamesWhatDirectoriesHold) {
 }
 
 TEST(Synth, TokenizerReadsAnyText) {
-  const std::string out = scratch_directory("sinter-synth");
+  const ScratchDirectory scratch("sinter-synth");
+  const std::string out = scratch.path();
   write_file_atomically(out + "/tokenizer.json", synth_tokenizer(1000).dump());
   const auto tokenizer = Tokenizer::load(out + "/tokenizer.json");
   EXPECT_EQ(tokenizer->vocab_size(), 1000);

@@ -12,12 +12,12 @@
 
 #include "artifact/artifact.h"
 #include "artifact/dialect.h"
-#include "artifact/scratch_directory.h"
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/progress.h"
 #include "base/random.h"
+#include "base/scratch_directory.h"
 #include "compress/compress.h"
 #include "compress/fold.h"
 #include "compress/matrix_grid.h"
@@ -37,11 +37,7 @@ Recipe recipe(const std::string& steps) {
 
 class Calibrated : public testing::Test {
  protected:
-  void SetUp() override {
-    set_progress_mode(ProgressMode::none);
-    dir_ = scratch_directory("sinter-calibrated");
-  }
-  void TearDown() override { fs::remove_all(dir_); }
+  void SetUp() override { set_progress_mode(ProgressMode::none); }
   std::string out(const std::string& name) const { return dir_ / name; }
   Manifest run(const std::string& steps, const std::string& name, int threads = 2,
                const char* dialect = "compressed-tensors") const {
@@ -62,7 +58,8 @@ class Calibrated : public testing::Test {
   }
 
   Calibration calibration_ = random_tokens();
-  fs::path dir_;
+  const ScratchDirectory scratch_{"sinter-calibrated"};
+  const fs::path dir_ = scratch_.path();
   std::string message_;
 };
 

@@ -14,12 +14,12 @@
 #include <thread>
 
 #include "artifact/artifact.h"
-#include "artifact/scratch_directory.h"
 #include "base/build.h"
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/progress.h"
 #include "base/random.h"
+#include "base/scratch_directory.h"
 #include "compress/output.h"
 
 namespace sinter {
@@ -72,11 +72,7 @@ Recipe recipe(const std::string& words) {
 
 class Compress : public testing::Test {
  protected:
-  void SetUp() override {
-    set_progress_mode(ProgressMode::none);
-    dir_ = scratch_directory("sinter-compress");
-  }
-  void TearDown() override { fs::remove_all(dir_); }
+  void SetUp() override { set_progress_mode(ProgressMode::none); }
 
   std::string put(const std::string& name, const std::string& text) {
     const fs::path path = dir_ / name;
@@ -136,7 +132,8 @@ class Compress : public testing::Test {
     }
   }
 
-  fs::path dir_;
+  const ScratchDirectory scratch_{"sinter-compress"};
+  const fs::path dir_ = scratch_.path();
   std::string message_;
 };
 

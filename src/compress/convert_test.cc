@@ -9,10 +9,10 @@
 #include <filesystem>
 
 #include "artifact/artifact.h"
-#include "artifact/scratch_directory.h"
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/scratch_directory.h"
 #include "compress/output.h"
 
 namespace sinter {
@@ -31,9 +31,6 @@ const StoredDialect& dialect(const std::string& name) {
 
 class ConvertTest : public testing::Test {
  protected:
-  void SetUp() override { dir_ = scratch_directory("sinter-convert"); }
-  void TearDown() override { fs::remove_all(dir_); }
-
   std::string out(const std::string& name) const { return dir_ / name; }
 
   std::string code_of(const std::string& from, const std::string& to,
@@ -64,7 +61,8 @@ class ConvertTest : public testing::Test {
     }
   }
 
-  fs::path dir_;
+  const ScratchDirectory scratch_{"sinter-convert"};
+  const fs::path dir_ = scratch_.path();
   std::string message_;
 };
 

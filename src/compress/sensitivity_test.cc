@@ -14,11 +14,11 @@
 
 #include "artifact/artifact.h"
 #include "artifact/mutation.h"
-#include "artifact/scratch_directory.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/progress.h"
 #include "base/random.h"
+#include "base/scratch_directory.h"
 #include "compress/output.h"
 #include "compress/random_tokens.h"
 #include "compress/spend_budget.h"
@@ -52,10 +52,8 @@ class Budgets : public testing::Test {
  protected:
   void SetUp() override {
     set_progress_mode(ProgressMode::none);
-    dir_ = scratch_directory("sinter-budgets");
     base_ = Artifact::open(kPebble);
   }
-  void TearDown() override { fs::remove_all(dir_); }
   std::string out(const std::string& name) const { return dir_ / name; }
 
   MeasurementPlan plan(const Recipe& recipe) const {
@@ -72,7 +70,8 @@ class Budgets : public testing::Test {
   }
 
   Calibration calibration_ = random_tokens();
-  fs::path dir_;
+  const ScratchDirectory scratch_{"sinter-budgets"};
+  const fs::path dir_ = scratch_.path();
   std::shared_ptr<const Artifact> base_;
 };
 

@@ -8,10 +8,10 @@
 #include <numeric>
 #include <set>
 
-#include "artifact/scratch_directory.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/random.h"
+#include "base/scratch_directory.h"
 #include "compress/corpus/build.h"
 #include "compress/corpus/coverage.h"
 #include "compress/corpus/duplicates.h"
@@ -99,7 +99,8 @@ TEST(Leaks, ShortItemsMustBeWhole) {
 }
 
 TEST(Leaks, SuitesAreReadLeniently) {
-  const fs::path dir = scratch_directory("corpus-suite");
+  const ScratchDirectory scratch("corpus-suite");
+  const fs::path& dir = scratch.path();
   std::ofstream(dir / "items.jsonl")
       << R"({"id": "q1", "messages": [{"role": "system", "content": "alpha beta gamma"}, {"role": "user",)"
       << R"( "content": "delta epsilon zeta"}], "tools": [{"function": {"description": "eta theta iota"}}]})"
@@ -115,7 +116,6 @@ TEST(Leaks, SuitesAreReadLeniently) {
   EXPECT_EQ(index.suites().at(0).n_items, 2);
   EXPECT_THROW(index.add_suite(dir.string(), Redactor()), Error);  // twice
   EXPECT_THROW(index.add_suite((dir / "none").string(), Redactor()), Error);
-  fs::remove_all(dir);
 }
 
 TEST(Duplicates, ExactNearAndDifferent) {
@@ -263,7 +263,6 @@ TEST(Select, GreedyIsNearTheBestOfAllSubsets) {
 class Build : public testing::Test {
  protected:
   void SetUp() override {
-    dir_ = scratch_directory("corpus-build");
     put("in/b.jsonl", "");
     std::string lines;
     for (int i = 0; i < 60; ++i) {
@@ -283,7 +282,6 @@ class Build : public testing::Test {
         "\n");
     chat_ = Chat::load(SINTER_SOURCE_DIR "/models/pebble");
   }
-  void TearDown() override { fs::remove_all(dir_); }
   void put(const std::string& name, const std::string& bytes) {
     fs::create_directories((dir_ / name).parent_path());
     std::ofstream(dir_ / name, std::ios::binary) << bytes;
@@ -303,7 +301,8 @@ class Build : public testing::Test {
             .provenance = {},
             .threads = 1};
   }
-  fs::path dir_;
+  const ScratchDirectory scratch_{"corpus-build"};
+  const fs::path dir_ = scratch_.path();
   std::shared_ptr<const Chat> chat_;
 };
 

@@ -5,8 +5,8 @@
 #include <fstream>
 
 #include "artifact/mutation.h"
-#include "artifact/scratch_directory.h"
 #include "base/error.h"
+#include "base/scratch_directory.h"
 
 namespace sinter {
 namespace {
@@ -132,7 +132,8 @@ TEST(Traces, DamagedLinesThrowOnlyError) {
 }
 
 TEST(Traces, FilesAreNamedByTheShortestEndThatDiffers) {
-  const auto dir = scratch_directory("corpus-traces");
+  const ScratchDirectory scratch("corpus-traces");
+  const std::filesystem::path& dir = scratch.path();
   for (const char* name : {"a/q.jsonl", "b/q.jsonl", "b/n.md", "b/x.bin"}) {
     std::filesystem::create_directories((dir / name).parent_path());
     std::ofstream(dir / name) << "x";
@@ -143,7 +144,6 @@ TEST(Traces, FilesAreNamedByTheShortestEndThatDiffers) {
   EXPECT_EQ(names, (std::vector<std::string>{"a/q.jsonl", "b/q.jsonl", "n.md"}));
   EXPECT_EQ(found.passed_over, std::vector<std::string>{"x.bin"});
   EXPECT_THROW(find_traces({(dir / "none").string()}), Error);
-  std::filesystem::remove_all(dir);
 }
 
 TEST(Traces, TextIsCutAtItsSeams) {
