@@ -45,7 +45,7 @@ CompressResult compress(const std::string& model_dir, const Recipe& recipe,
   Preflight predicted;
   ShardWork work;
   if (recipe.budget) {
-    SpentBudget spent = spend_budget(*base, recipe, dialect, out_dir, options, threads);
+    SpentBudget spent = spend_budget(*base, recipe, plan, dialect, out_dir, options, threads);
     plan = plan_compression(*base, spent.recipe, dialect);
     work.budget = std::move(spent.record);
   }

@@ -22,11 +22,10 @@ const PlannedTensor* find_module(const PlannedShard& shard, const std::string& m
 
 }  // namespace
 
-MeasurementPlan plan_formats(const Artifact& base, const Recipe& recipe,
+MeasurementPlan plan_formats(const Artifact& base, const Recipe& recipe, const CompressPlan& plain,
                              const Calibration* calibration, const StoredDialect& dialect) {
   SINTER_CHECK(recipe.budget.has_value());
   const Budget& budget = *recipe.budget;
-  const CompressPlan plain = plan_compression(base, recipe, dialect);
   // A plan for each format: all that may be chosen is that. It also finds what a format cannot do.
   std::vector<CompressPlan> plans;
   for (const Scheme& scheme : budget.schemes) {

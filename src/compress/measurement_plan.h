@@ -30,9 +30,9 @@ struct MeasurementPlan {
   int64_t scored_tokens = 0;  // that divergence is to be measured on
 };
 
-// `calibration` may be null: then the corpus has no digest. Throws as plan_compression, for every
-// format; Error(bad_input, "budget-nothing").
-MeasurementPlan plan_formats(const Artifact& base, const Recipe& recipe,
+// `plain` is the recipe's plan, nothing chosen. `calibration` may be null: then the corpus has no
+// digest. Throws as plan_compression, for every format; Error(bad_input, "budget-nothing").
+MeasurementPlan plan_formats(const Artifact& base, const Recipe& recipe, const CompressPlan& plain,
                              const Calibration* calibration, const StoredDialect& dialect);
 
 // The recipe with what was chosen: an option for each group.

@@ -57,7 +57,8 @@ class Budgets : public testing::Test {
   std::string out(const std::string& name) const { return dir_ / name; }
 
   MeasurementPlan plan(const Recipe& recipe) const {
-    return plan_formats(*base_, recipe, &calibration_, default_dialect());
+    return plan_formats(*base_, recipe, plan_compression(*base_, recipe), &calibration_,
+                        default_dialect());
   }
   Sensitivity measure(const Recipe& recipe, const std::string& name, int threads = 2) const {
     fs::create_directories(out(name));

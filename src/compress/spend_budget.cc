@@ -45,13 +45,13 @@ void write_sensitivity(const std::string& path, const Sensitivity& sensitivity) 
   write_file_atomically(path, to_json(sensitivity).dump(1) + "\n");
 }
 
-SpentBudget spend_budget(const Artifact& base, const Recipe& recipe, const StoredDialect& dialect,
-                         const std::string& out_dir, const CompressOptions& options,
-                         ThreadPool& threads) {
-  const MeasurementPlan plan = plan_formats(base, recipe, options.calibration, dialect);
+SpentBudget spend_budget(const Artifact& base, const Recipe& recipe, const CompressPlan& plain,
+                         const StoredDialect& dialect, const std::string& out_dir,
+                         const CompressOptions& options, ThreadPool& threads) {
+  const MeasurementPlan plan = plan_formats(base, recipe, plain, options.calibration, dialect);
   // Before anything is measured, not after.
   const ByteLimit limit = byte_limit(plan, *recipe.budget, options.read_bytes_per_second);
-  for (const PlannedShard& shard : plan_compression(base, recipe, dialect).shards) {
+  for (const PlannedShard& shard : plain.shards) {
     require_finite_weights(base, shard, dialect, threads);
   }
   fs::create_directories(out_dir);

@@ -16,12 +16,12 @@ struct SpentBudget {
   Json record;    // for the manifest
 };
 
-// `options.sensitivity` may name a measurement that was made before. Throws as measuring does,
-// Error(incompatible, "sensitivity-differs"), Error(bad_input, "output-foreign" |
-// "output-resumable" | "output-busy").
-SpentBudget spend_budget(const Artifact& base, const Recipe& recipe, const StoredDialect& dialect,
-                         const std::string& out_dir, const CompressOptions& options,
-                         ThreadPool& threads);
+// `plain` is the recipe's plan. `options.sensitivity` may name a measurement that was made before.
+// Throws as measuring does, Error(incompatible, "sensitivity-differs"), Error(bad_input,
+// "output-foreign" | "output-resumable" | "output-busy").
+SpentBudget spend_budget(const Artifact& base, const Recipe& recipe, const CompressPlan& plain,
+                         const StoredDialect& dialect, const std::string& out_dir,
+                         const CompressOptions& options, ThreadPool& threads);
 
 // Reads what write_sensitivity wrote; a measurement of `expected`'s model, tokens and recipe.
 Sensitivity read_sensitivity(const std::string& path, const Sensitivity& expected);
