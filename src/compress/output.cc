@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <set>
 
-#include "artifact/artifact.h"
 #include "artifact/dialect.h"
 #include "base/digest.h"
 #include "base/error.h"
@@ -21,7 +21,8 @@ namespace fs = std::filesystem;
 constexpr std::array<std::string_view, 11> kWeightSuffixes = {
     ".safetensors", ".bin",  ".pt",      ".pth",       ".gguf",      ".onnx",
     ".h5",          ".ckpt", ".msgpack", ".onnx_data", ".index.json"};
-constexpr std::array<std::string_view, 4> kOwnFiles = {"config.json", kManifestName, kJournalName,
+constexpr const char* kIndexName = "model.safetensors.index.json";
+constexpr std::array<std::string_view, 3> kOwnFiles = {kManifestName, kJournalName,
                                                        "sensitivity.json"};
 constexpr int kMaxDepth = 16;  // of directories copied
 
@@ -84,32 +85,39 @@ Json to_json(const OutputIdentity& i) {
       path, what);
 }
 
-void copy_directory(const fs::path& from, const fs::path& to, const std::string& below, int depth,
-                    std::vector<std::string>& left_out) {
-  std::vector<fs::directory_entry> entries(fs::directory_iterator(from), {});
-  std::sort(entries.begin(), entries.end());
-  for (const fs::directory_entry& entry : entries) {
-    const std::string name = entry.path().filename();
-    const std::string shown = below + name;
-    const auto has_suffix = [&](std::string_view suffix) { return name.ends_with(suffix); };
-    const bool own =
-        below.empty() && std::find(kOwnFiles.begin(), kOwnFiles.end(), name) != kOwnFiles.end();
-    if (name == "config.json" && own) continue;  // written with its quantization_config
-    const auto is_name = [&](const char* file) { return below.empty() && name == file; };
-    const bool side_car = std::any_of(side_car_files().begin(), side_car_files().end(), is_name);
-    if (name.starts_with('.') || own || side_car || depth > kMaxDepth ||
-        std::any_of(kWeightSuffixes.begin(), kWeightSuffixes.end(), has_suffix)) {
-      left_out.push_back(shown);
-    } else if (entry.is_directory() && !entry.is_symlink()) {
-      fs::create_directories(to / name);
-      copy_directory(entry.path(), to / name, shown + "/", depth + 1, left_out);
-    } else if (entry.is_regular_file()) {  // or a link to one, as in the Hugging Face cache
-      write_file_atomically(to / name, read_file(entry.path()));
-    } else {
-      left_out.push_back(shown);
+// By its name.
+bool holds_weights(const std::string& name) {
+  return std::any_of(kWeightSuffixes.begin(), kWeightSuffixes.end(),
+                     [&](std::string_view suffix) { return name.ends_with(suffix); });
+}
+
+struct Copying {
+  std::set<std::string> made_anew;  // of the topmost directory: what the output has instead
+  std::vector<std::string> left_out;
+
+  void directory(const fs::path& from, const fs::path& to, const std::string& below, int depth) {
+    std::vector<fs::directory_entry> entries(fs::directory_iterator(from), {});
+    std::sort(entries.begin(), entries.end());
+    for (const fs::directory_entry& entry : entries) {
+      const std::string name = entry.path().filename();
+      if (below.empty() && made_anew.contains(name)) continue;
+      const auto is_among = [&](const auto& names) {
+        return std::find(names.begin(), names.end(), name) != names.end();
+      };
+      const bool own = below.empty() && (is_among(kOwnFiles) || is_among(side_car_files()));
+      const bool wanted =
+          !name.starts_with('.') && !own && depth <= kMaxDepth && !holds_weights(name);
+      if (wanted && entry.is_directory() && !entry.is_symlink()) {
+        fs::create_directories(to / name);
+        directory(entry.path(), to / name, below + name + "/", depth + 1);
+      } else if (wanted && entry.is_regular_file()) {  // or a link to one, as in a cache
+        write_file_atomically(to / name, read_file(entry.path()));
+      } else {
+        left_out.push_back(below + name);
+      }
     }
   }
-}
+};
 
 }  // namespace
 
@@ -261,7 +269,7 @@ int64_t write_index(const std::string& directory, std::span<const std::string> s
   std::map<std::string, std::string> shard_of;
   int64_t total = 0;
   for (const std::string& file : shards) {
-    const auto checkpoint = Checkpoint::open_file(directory + "/" + file);
+    const auto checkpoint = Checkpoint::open_file(fmt::format("{}/{}", directory, file));
     for (const StoredTensor& t : checkpoint->tensors()) shard_of[t.name] = file;
     total += tensor_bytes(*checkpoint);
   }
@@ -269,7 +277,7 @@ int64_t write_index(const std::string& directory, std::span<const std::string> s
   JsonMap index;
   index["metadata"]["total_size"] = total;
   index["weight_map"] = shard_of;
-  write_file_atomically(directory + "/model.safetensors.index.json", index.dump(2) + "\n");
+  write_file_atomically(fmt::format("{}/{}", directory, kIndexName), index.dump(2) + "\n");
   return total;
 }
 
@@ -277,10 +285,13 @@ std::string shard_name(size_t i, size_t n) {
   return fmt::format("model-{:05}-of-{:05}.safetensors", i + 1, n);
 }
 
-std::vector<std::string> copy_other_files(const std::string& from, const std::string& to) {
-  std::vector<std::string> left_out;
-  copy_directory(from, to, "", 0, left_out);
-  return left_out;
+std::vector<std::string> copy_other_files(const Artifact& base, const std::string& to) {
+  Copying copying{.made_anew = {"config.json", kIndexName}, .left_out = {}};
+  for (const auto& file : base.checkpoint().files()) {
+    copying.made_anew.insert(fs::path(file->path()).filename());
+  }
+  copying.directory(base.directory(), to, "", 0);
+  return copying.left_out;
 }
 
 }  // namespace sinter

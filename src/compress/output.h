@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "artifact/artifact.h"
 #include "artifact/manifest.h"
 #include "artifact/safetensors.h"
 #include "base/file.h"
@@ -78,10 +79,10 @@ void refuse_foreign(const std::string& path);
 // Error(bad_input, "output-foreign").
 void refuse_nested(const std::string& model_dir, const std::string& out_dir);
 
-// Copies every file of `from` that holds no weights to `to`, byte for byte, with sub-directories.
-// Returns what was left out: weights in other formats, hidden files, what `to` has its own of, and
-// side-car files of quantisation dialects.
-std::vector<std::string> copy_other_files(const std::string& from, const std::string& to);
+// Copies every file of `base`'s directory that holds no weights to `to`, byte for byte, with
+// sub-directories. Returns what is not in `to` in any form: weights in other formats, hidden files,
+// manifests and side-car files of quantisation dialects.
+std::vector<std::string> copy_other_files(const Artifact& base, const std::string& to);
 
 // What the manifest says of a tensor that is copied under this name.
 ManifestTensor copied_tensor(const StoredTensor& tensor, const std::string& name);

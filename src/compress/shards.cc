@@ -80,7 +80,7 @@ CompressResult write_shards(const Artifact& base, const std::string& out_dir,
     before = record;
     progress.advance(1, work.label(i, *record));
   }
-  result.not_copied = copy_other_files(base.directory(), out_dir);
+  result.not_copied = copy_other_files(base, out_dir);
   Json config = base.config();
   config.erase("compression_config");  // the old name of what follows
   config["quantization_config"] = work.quantization_config;
