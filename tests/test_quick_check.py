@@ -127,6 +127,17 @@ def test_it_is_made_once_and_changes_no_weight(sinter, tmp_path):
     assert later["quick_check"] == checked["quick_check"] and later["shards_made"] == 0
 
 
+def test_no_check_and_a_suite_to_check_with_contradict_each_other(sinter, tmp_path):
+    result = compress(sinter, tmp_path / "o", "--no-check", "--check-suite", "suites/pebble", code=2)
+    assert "--no-check" in result.err and "--check-suite" in result.err
+    assert not (tmp_path / "o").exists()
+    # Without a check nobody asks for a tokenizer.
+    sinter("synth", "tiny", "-o", tmp_path / "tiny", "--layers", 1)
+    (tmp_path / "tiny/tokenizer.json").write_text("not even JSON")
+    compressed = sinter("compress", tmp_path / "tiny", "-r", "recipes/int8.yaml", "-o", tmp_path / "o", "--no-check")
+    assert "Quick check" not in compressed.out
+
+
 def test_what_cannot_be_checked_is_refused_before_anything_is_written(sinter, tmp_path):
     compress(sinter, tmp_path / "o", "--check-suite", "suites/nowhere", code=2)
     assert not (tmp_path / "o").exists()

@@ -31,16 +31,19 @@ struct Options {
 
 // The suite that was named, or else the one in suites/ with the model's own name; "" = none.
 std::string suite_folder(const Options& o) {
-  const bool has_tokenizer = Artifact::open(o.model)->text_file("tokenizer.json").has_value();
-  if (!o.check_suite.empty()) {
-    if (has_tokenizer) return o.check_suite;
-    fail(Fault::not_found, "tokenizer-missing",
-         "{}: expected tokenizer.json, found none; a suite's items need one: leave --check-suite "
-         "out",
-         o.model);
-  }
+  if (!o.check_suite.empty()) return o.check_suite;
   const std::string own = "suites/" + std::filesystem::canonical(o.model).filename().string();
-  return has_tokenizer && std::filesystem::exists(own + "/suite.json") ? own : "";
+  return std::filesystem::exists(own + "/suite.json") ? own : "";
+}
+
+// What the quick check looks at: nothing = text that the dense model makes up.
+std::optional<Suite> suite_to_check(const Options& o, const std::string& folder) {
+  if (o.no_check || folder.empty()) return std::nullopt;
+  if (Artifact::open(o.model)->text_file("tokenizer.json")) return load_suite(folder);
+  if (o.check_suite.empty()) return std::nullopt;
+  fail(Fault::not_found, "tokenizer-missing",
+       "{}: expected tokenizer.json, found none; a suite's items need one: leave --check-suite out",
+       o.model);
 }
 
 // Made once: a manifest that holds the same check already keeps it.
@@ -91,7 +94,7 @@ int run(const Options& o) {
   check.engine.threads = o.threads;
   check.stop = &interrupted();
   const std::string folder = suite_folder(o);
-  if (!o.no_check && !folder.empty()) check.suite = load_suite(folder);
+  check.suite = suite_to_check(o, folder);
   const Recipe recipe = read_recipe(o.recipe);
   std::optional<Calibration> calibration;
   if (!o.calibration.path.empty() && recipe.needs_calibration()) {
@@ -208,7 +211,8 @@ std::function<int()> setup(CLI::App& app) {
                "Leave out the quick check against the dense model, which needs memory for both.");
   app.add_option("--check-suite", o->check_suite,
                  "Check with items of this suite. Default: suites/NAME of a model directory NAME, "
-                 "if there is one; else with text that the dense model makes up.");
+                 "if there is one; else with text that the dense model makes up.")
+      ->excludes("--no-check");
   app.add_option("--check-items", o->check.items, "Items of the suite to look at, at most.")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
