@@ -33,15 +33,6 @@ bool is_temporary(const std::string& name) {
          name.find_first_not_of("0123456789", at + 5) == std::string::npos;
 }
 
-void remove_temporaries(const std::string& path) {
-  std::vector<fs::path> stale;
-  for (const auto& entry : fs::recursive_directory_iterator(path)) {
-    if (entry.is_regular_file() && is_temporary(entry.path().filename()))
-      stale.push_back(entry.path());
-  }
-  for (const fs::path& p : stale) fs::remove(p);
-}
-
 Json to_json(const ShardRecord& shard) {
   Json tensors = Json::array();
   for (const ManifestTensor& t : shard.tensors) tensors.push_back(to_json(t));
@@ -121,12 +112,21 @@ struct Copying {
 
 }  // namespace
 
+void remove_temporaries(const std::string& path) {
+  std::vector<fs::path> stale;
+  for (const auto& entry : fs::recursive_directory_iterator(path)) {
+    if (entry.is_regular_file() && is_temporary(entry.path().filename()))
+      stale.push_back(entry.path());
+  }
+  for (const fs::path& p : stale) fs::remove(p);
+}
+
 DirectoryLock::DirectoryLock(const std::string& path)
     : fd_(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
   if (fd_ >= 0 && ::flock(fd_, LOCK_EX | LOCK_NB) == 0) return;
   if (fd_ >= 0) ::close(fd_);
   fail(Fault::bad_input, "output-busy",
-       "{}: another process is compressing into this directory; wait for it, or choose another",
+       "{}: another process is writing into this directory; wait for it, or choose another",
        path);
 }
 

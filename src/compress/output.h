@@ -71,6 +71,9 @@ class OutputDirectory {
   std::unique_ptr<LineJournal> journal_;
 };
 
+// Removes, in this directory and those below, what writers had not finished when they were killed.
+void remove_temporaries(const std::string& path);
+
 // Throws Error(bad_input, "output-foreign") if a directory holds files that no compression put
 // there.
 void refuse_foreign(const std::string& path);

@@ -9,18 +9,16 @@
 #include <string_view>
 #include <vector>
 
+#include "compress/channel_statistics.h"
 #include "tensor/view.h"
 
 namespace sinter {
 
-// An input channel whose largest value is at least kOutlierRatio times the median channel's.
-constexpr double kOutlierRatio = 10;
-
+// One of outlier_channels().
 struct OutlierChannel {
   int64_t channel = 0;
   std::array<double, 2> peak{};  // largest |x| in each half
-  // Tokens in which it stands out: |x| of at least 6 times the token's mean |x|.
-  int64_t tokens = 0;
+  int64_t tokens = 0;            // in which it stands out
 };
 
 struct LinearStability {
@@ -35,6 +33,9 @@ struct LinearStability {
   std::vector<OutlierChannel> outliers;  // by falling peak
 };
 
+LinearStability stability_of(const std::string& module,
+                             const std::array<ChannelStatistics, 2>& halves);
+
 // Fed by Decoder::set_tap, half by half.
 class StabilityMeter {
  public:
@@ -43,14 +44,8 @@ class StabilityMeter {
   std::vector<LinearStability> result() const;   // in the order in which modules came
 
  private:
-  struct Half {
-    std::vector<float> peak;
-    std::vector<double> sum;
-    int64_t n_tokens = 0;
-  };
   struct Channels {
-    std::array<Half, 2> halves;
-    std::vector<int64_t> standing_out;
+    std::array<ChannelStatistics, 2> halves;
     size_t order = 0;
   };
   size_t half_ = 0;
