@@ -5,6 +5,7 @@ set_source_files_properties(src/base/build.cc PROPERTIES COMPILE_DEFINITIONS
 sinter_room(tensor PUBLIC sinter_base)
 sinter_room(text PUBLIC sinter_base PkgConfig::PCRE2 PkgConfig::UTF8PROC)
 sinter_room(format PUBLIC sinter_tensor)
+sinter_room(grammar PUBLIC sinter_text)
 sinter_room(artifact PUBLIC sinter_format PkgConfig::PCRE2)
 sinter_room(backend PUBLIC sinter_format)
 # Instruction sets: flags per directory, and nothing else in the program gets any. Under a sanitizer

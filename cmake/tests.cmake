@@ -14,7 +14,7 @@ function(sinter_room_tests name)
   add_test(NAME ${name} COMMAND ${name}_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
 endfunction()
 
-foreach(room base tensor text format artifact backend kv model engine compress gate bench)
+foreach(room base tensor text grammar format artifact backend kv model engine compress gate bench)
   if(TARGET sinter_${room})
     sinter_room_tests(${room})
   endif()

@@ -13,6 +13,7 @@ ROOMS = {
     "base": "",
     "tensor": "base",
     "text": "base",
+    "grammar": "base text",
     "format": "base tensor",
     "artifact": "base tensor format",
     "backend": "base tensor format",
