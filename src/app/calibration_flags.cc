@@ -5,7 +5,7 @@
 namespace sinter {
 
 void CalibrationFlags::add_to(CLI::App& app) {
-  app.add_option("-c,--calibration", path,
+  app.add_option("-c,--calibration,--corpus", path,
                  "Tokens for recipes that look at what the model computes: a corpus directory, "
                  "lines of JSON (messages, text or ids), or plain text.");
   app.add_option("--calibration-tokens", limits.max_tokens,

@@ -1,6 +1,7 @@
 // sinter corpus: what a model is calibrated on, made from traces, and judged before it is used.
 #include <algorithm>
 
+#include "app/calibration_flags.h"
 #include "app/command.h"
 #include "app/corpus_page.h"
 #include "app/loaded_model.h"
@@ -10,6 +11,7 @@
 #include "base/progress.h"
 #include "compress/corpus/build.h"
 #include "compress/corpus/report.h"
+#include "compress/profile/profile.h"
 
 namespace sinter {
 namespace {
@@ -20,7 +22,7 @@ struct BuildOptions {
 };
 
 struct ReportOptions {
-  std::string corpus, model, html;
+  std::string corpus, model, profile, html;
   int64_t tokens = 32768;
   EngineOptions engine;
 };
@@ -145,11 +147,33 @@ CorpusActivations measure(const Corpus& corpus, const ReportOptions& o) {
   return out;
 }
 
+// What a profile of this model over this corpus says already.
+CorpusActivations from_profile(const ReportOptions& o) {
+  const Profile profile = read_profile(o.profile);
+  const auto artifact = Artifact::open(o.model);
+  const CalibrationFlags flags{.path = o.corpus, .limits = profile.key.limits};
+  const bool same_model = profile.key.base_digest == artifact->digest();
+  if (!same_model || profile.key.corpus_digest != flags.read(o.model).digest) {
+    fail(Fault::incompatible, "profile-differs",
+         "{}: this is a profile {}; make one of this model and corpus (`sinter profile {} -c {} -o "
+         "DIR`), or leave --profile out",
+         o.profile, same_model ? "over other tokens" : "of another model", o.model, o.corpus);
+  }
+  return {.model = o.model,
+          .n_tokens = profile.n_tokens,
+          .context = context_of(*artifact),
+          .linears = linears_of(profile)};
+}
+
 int report(const ReportOptions& o) {
   install_interrupt();
   Corpus corpus = read_corpus(o.corpus);
   std::optional<CorpusActivations> activations;
-  if (!o.model.empty()) activations = measure(corpus, o);
+  if (!o.profile.empty()) {
+    activations = from_profile(o);
+  } else if (!o.model.empty()) {
+    activations = measure(corpus, o);
+  }
   const CorpusReport r = judge_corpus(std::move(corpus), std::move(activations));
   if (!o.html.empty()) write_file_atomically(o.html, corpus_page(r));
   if (globals().json) {
@@ -216,6 +240,10 @@ CLI::App* add_report(CLI::App& app, ReportOptions& o) {
   sub->add_option("--tokens", o.tokens, "Tokens of the corpus to run, at most; 0 = all.")
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 32))
       ->capture_default_str();
+  sub->add_option("--profile", o.profile,
+                  "What `sinter profile` wrote of this model and corpus: nothing is run then.")
+      ->needs("--model")
+      ->excludes("--tokens");
   sub->add_option("--html", o.html, "Also write the report as a page to this file.");
   o.engine.add_to(*sub);
   sub->footer(

@@ -44,6 +44,7 @@ extern const Command kCompressCommand;
 extern const Command kConvertCommand;
 extern const Command kCorpusCommand;
 extern const Command kSensitivityCommand;
+extern const Command kProfileCommand;
 extern const Command kGateCommand;
 extern const Command kJudgeCommand;
 extern const Command kActivationsCommand;

@@ -22,7 +22,7 @@ constexpr const Command* kCommands[] = {
     &kDiffCommand,        &kGateCommand,       &kJudgeCommand,    &kPerplexityCommand,
     &kTokenizeCommand,    &kDetokenizeCommand, &kTemplateCommand, &kActivationsCommand,
     &kDoctorCommand,      &kBenchCommand,      &kSynthCommand,    &kCorpusCommand,
-    &kSensitivityCommand,
+    &kSensitivityCommand, &kProfileCommand,
 };
 
 std::atomic<bool> g_interrupted = false;

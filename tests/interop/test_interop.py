@@ -35,6 +35,12 @@ def test_safetensors_are_written_as_the_reference_writes_them():
     run("safetensors_test.py", BUILD)
 
 
+def test_a_profile_says_what_transformers_sees(shared):
+    need("torch", "transformers")
+    models = [HERE.parent.parent / "models/pebble", shared("weights/tinystories-656k")]
+    run("profile_test.py", BUILD / "sinter", *models)
+
+
 def test_what_compress_writes_others_read():
     need("torch", "transformers", "compressed_tensors", "accelerate")
     run("compress_test.py", BUILD)
