@@ -225,6 +225,11 @@ class GrammarCompiler {
     for (const Member& member : list.members) {
       loop.members.push_back({symbol_of(member.node.id), member.min, member.max});
     }
+    if (loop.order == MemberOrder::no_gaps) {  // what is required requires all before it
+      for (size_t i = loop.members.size(); i-- > 1;) {
+        if (loop.members[i].min > 0) loop.members[i - 1].min = 1;
+      }
+    }
     bodies_[index].loop = static_cast<uint32_t>(out_->loops.size());
     out_->loops.push_back(std::move(loop));
     bodies_[index].states.resize(1);

@@ -76,6 +76,9 @@ class RegexSet {
   // For words of at most `reach` bytes this has the same words, and the same prefixes of words, as
   // r; counts beyond reach are gone. Leaves & and ~ as they are.
   Regex widened(Regex r, uint32_t reach);
+  // The words of r with each byte b written as a word of codes[b] (escaped, say). No code may be a
+  // prefix of another, and `all` must be the words over all codes: with both, & and ~ stay exact.
+  Regex encoded(Regex r, std::span<const Regex, 256> codes, Regex all);
   uint32_t largest_count(Regex r) const { return nodes_[r.id].largest_count; }
   uint32_t weight(Regex r) const { return nodes_[r.id].weight; }  // nodes, shared ones again
   RegexDigest digest(Regex r) const { return digests_[r.id]; }
@@ -115,6 +118,8 @@ class RegexSet {
   bool find_word(Regex r);
   Regex utf8_tail(std::span<const CodeRange> ranges, char32_t base, int n_bytes);
   Regex widen(Regex r, uint32_t reach, std::unordered_map<uint32_t, Regex>& done);
+  struct Encoding;
+  Regex encode(Regex r, Encoding& encoding);
   RegexDigest compute_digest(const Node& node, std::span<const Regex> list) const;
   void refresh_classes();
   void grow_table();

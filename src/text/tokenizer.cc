@@ -97,6 +97,8 @@ class PipelineTokenizer : public Tokenizer {
 
   int32_t vocab_size() const override { return vocabulary_.n_ids(); }
 
+  bool has_token(Token id) const override { return vocabulary_.has(id); }
+
   std::optional<Token> token_id(std::string_view content) const override {
     const Token id = vocabulary_.find(content);
     return id < 0 ? std::nullopt : std::optional<Token>(id);

@@ -32,6 +32,7 @@ class Tokenizer {
   virtual std::string decode(std::span<const Token> ids, bool skip_special = false) const = 0;
 
   virtual int32_t vocab_size() const = 0;                                     // largest id + 1
+  virtual bool has_token(Token id) const { return id >= 0 && id < vocab_size(); }  // no gap
   virtual std::optional<Token> token_id(std::string_view content) const = 0;  // exact spelling
   virtual std::string token_text(Token id) const = 0;   // as spelled in the file
   virtual std::string token_bytes(Token id) const = 0;  // what the token stands for, raw bytes
