@@ -18,9 +18,6 @@ std::shared_ptr<GrammarVocabulary> small_vocabulary(std::vector<std::string> wor
   return std::make_shared<GrammarVocabulary>(bytes, std::vector<Token>{end});
 }
 
-  return (words[i / 64] >> (i % 64)) & 1;
-}
-
 bool recognises(const std::shared_ptr<const Grammar>& grammar, std::string_view text) {
   GrammarEngine engine(grammar, small_vocabulary({}));
   Constraint constraint = engine.start();
