@@ -127,8 +127,9 @@ std::string head_map(const Profile& p, size_t input) {
   const double median = quantile(all, 0.5);
   const size_t n = first.heads.size();
   return heat_map(
-      first.name, "Largest |x| of each head, beside the median head's", p.layers.size(), n,
-      {"head 0", "", n > 1 ? fmt::format("head {}", n - 1) : ""}, [&](size_t layer, size_t head) {
+      first.name, "Largest |x| of each head, beside the median head's; a row is a layer",
+      p.layers.size(), n, {"head 0", "", n > 1 ? fmt::format("head {}", n - 1) : ""},
+      [&](size_t layer, size_t head) {
         const auto& heads = p.layers[layer].inputs[input].heads;
         if (head >= heads.size()) return Cell{};
         const double times = median > 0 ? heads[head].peak / median : 0;

@@ -7,6 +7,11 @@
 
 namespace sinter {
 
+int64_t grain_of(int64_t line, int64_t least) {
+  constexpr int64_t kNumbers = 1 << 15;
+  return std::max(least, kNumbers / std::max<int64_t>(line, 1));
+}
+
 void ChannelStatistics::resize(int64_t k) {
   const auto n = static_cast<size_t>(k);
   peak.resize(n);
@@ -27,14 +32,14 @@ void ChannelStatistics::add(MatView x, ThreadPool* threads) {
   };
   n_tokens += x.rows;
   std::vector<float> limits(static_cast<size_t>(x.rows));  // from which on a value stands out
-  over(x.rows, 16, [&](int64_t begin, int64_t end) {
+  over(x.rows, grain_of(x.cols, 16), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       float token = 0;
       for (const float v : x.row(i)) token += std::abs(v);
       limits[static_cast<size_t>(i)] = kStandsOut * token / static_cast<float>(x.cols);
     }
   });
-  over(x.cols, 64, [&](int64_t begin, int64_t end) {
+  over(x.cols, grain_of(x.rows, 64), [&](int64_t begin, int64_t end) {
     for (int64_t i = 0; i < x.rows; ++i) {
       const std::span<const float> row = x.row(i);
       const float limit = limits[static_cast<size_t>(i)];

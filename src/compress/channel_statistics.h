@@ -37,6 +37,10 @@ struct ChannelStatistics {
   void resize(int64_t k);
 };
 
+// Of ThreadPool::run, over lines of so many numbers each: less work than this is not worth a
+// thread.
+int64_t grain_of(int64_t line, int64_t least);
+
 // The value that a share of `values` lies below (nearest rank); 0 of none.
 double quantile(std::vector<double> values, double share);
 

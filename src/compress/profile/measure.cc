@@ -18,6 +18,8 @@ namespace {
 constexpr double kClippedShare = 0.9999;
 constexpr double kUnscaledFp8Limit = 448, kHalfFloatLimit = 65504;
 constexpr double kTopChannels = 0.01;
+// Numbers that rounding is tried on at a time: they are held twice.
+constexpr int64_t kTriedTogether = 1 << 20;
 
 bool is_static(ActivationMode mode) { return has_input_scale({.activation = mode}); }
 
@@ -27,7 +29,7 @@ class Magnitudes {
   Magnitudes() : counts_(kBins) {}
 
   void add(MatView x, ThreadPool& threads) {
-    threads.run(x.rows, 64, [&](int64_t begin, int64_t end) {
+    threads.run(x.rows, grain_of(x.cols, 64), [&](int64_t begin, int64_t end) {
       std::vector<int64_t> counts(kBins);
       for (int64_t i = begin; i < end; ++i) {
         for (const float v : x.row(i)) ++counts[bin(v)];
@@ -65,7 +67,7 @@ class Beyond {
  public:
   explicit Beyond(float limit) : limit_(limit) {}
   void add(MatView x, ThreadPool& threads) {
-    threads.run(x.rows, 16, [&](int64_t begin, int64_t end) {
+    threads.run(x.rows, grain_of(x.cols, 16), [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         int64_t n = 0;
         for (const float v : x.row(i)) n += std::abs(v) > limit_ ? 1 : 0;
@@ -91,7 +93,7 @@ struct Trial {
 
 // to[j] += (a_ij - b_ij)^2, rows in order.
 void add_squares(MatView a, MatView b, ThreadPool& threads, std::vector<double>& to) {
-  threads.run(a.cols, 64, [&](int64_t begin, int64_t end) {
+  threads.run(a.cols, grain_of(a.rows, 64), [&](int64_t begin, int64_t end) {
     for (int64_t i = 0; i < a.rows; ++i) {
       for (auto j = static_cast<size_t>(begin); j < static_cast<size_t>(end); ++j) {
         const double d = double{a.row(i)[j]} - double{b.row(i)[j]};
@@ -275,15 +277,20 @@ MeasuredInput measure_input(const InputToMeasure& input, const RowPlan& plan,
   Matrix rounded;
   input.visit([&](int64_t first_row, MatView x) {
     for (auto& b : beyond) b->add(x, threads);
-    const Matrix some = rounded_rows(plan, first_row, x);
-    if (some.empty()) return;
-    rounded.resize(some.rows(), some.cols());
-    std::fill_n(rounded.view().at, some.rows() * some.cols(), 0.0f);
-    add_squares(some.view(), std::as_const(rounded).view(), threads, sizes);
-    for (Trial& t : trials) {
-      std::copy_n(some.view().at, some.rows() * some.cols(), rounded.view().at);
-      round(t.activation, rounded.view());
-      add_squares(some.view(), std::as_const(rounded).view(), threads, t.squares);
+    const int64_t step = std::max<int64_t>(1, kTriedTogether / x.cols);
+    for (int64_t at = 0; at < x.rows; at += step) {
+      const int64_t n = std::min(step, x.rows - at);
+      const Matrix some =
+          rounded_rows(plan, first_row + at, {x.at + at * x.stride, n, x.cols, x.stride});
+      if (some.empty()) continue;
+      rounded.resize(some.rows(), some.cols());
+      std::fill_n(rounded.view().at, some.rows() * some.cols(), 0.0f);
+      add_squares(some.view(), std::as_const(rounded).view(), threads, sizes);
+      for (Trial& t : trials) {
+        std::copy_n(some.view().at, some.rows() * some.cols(), rounded.view().at);
+        round(t.activation, rounded.view());
+        add_squares(some.view(), std::as_const(rounded).view(), threads, t.squares);
+      }
     }
   });
   for (size_t r = 0; r < beyond.size(); ++r) {
@@ -300,7 +307,7 @@ ProfiledMatrix measure_matrix(const std::string& module, MatView w, ThreadPool& 
     double peak = 0, second = 0, fourth = 0;
   };
   std::vector<Row> rows(static_cast<size_t>(w.rows));
-  threads.run(w.rows, 16, [&](int64_t begin, int64_t end) {
+  threads.run(w.rows, grain_of(w.cols, 16), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       Row& r = rows[static_cast<size_t>(i)];
       for (const float v : w.row(i)) {
