@@ -114,8 +114,10 @@ void CodePointSet::insert(char32_t first, char32_t last) {
   normalize();
 }
 
-void CodePointSet::insert(const CodePointSet& other) {
-  ranges_.insert(ranges_.end(), other.ranges_.begin(), other.ranges_.end());
+void CodePointSet::insert(std::span<const CodeRange> ranges) {
+  for (const CodeRange& r : ranges) {
+    if (r.first <= r.last) ranges_.push_back(r);
+  }
   normalize();
 }
 

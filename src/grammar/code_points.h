@@ -20,7 +20,8 @@ class CodePointSet {
   static CodePointSet word(bool unicode);      // \w
 
   void insert(char32_t first, char32_t last);  // last < first: nothing
-  void insert(const CodePointSet& other);
+  void insert(std::span<const CodeRange> ranges);
+  void insert(const CodePointSet& other) { insert(other.ranges()); }
   CodePointSet complement() const;
   CodePointSet intersection(const CodePointSet& other) const;
   // With every character whose simple lower or upper case is that of a member.

@@ -71,7 +71,10 @@ class GrammarCompiler {
 
   // Gives nodes that are regular and light a lexeme of their own; see set_merge_weight().
   void merge_lexemes() {
-    if (b_.merge_weight_ == 0) return;
+    if (std::all_of(b_.nodes_.begin(), b_.nodes_.end(),
+                    [](const auto& n) { return n.merge_weight == 0; })) {
+      return;
+    }
     RegexSet& r = b_.regexes_;
     std::vector<Regex> regex(b_.nodes_.size());
     std::vector<bool> regular(b_.nodes_.size());
@@ -84,7 +87,7 @@ class GrammarCompiler {
         if (regular[i]) continue;
         const auto node = b_.nodes_[i];
         const auto inner = children(i);
-        bool all = node.kind != Kind::token && node.kind != Kind::members;
+        bool all = node.merge_weight > 0 && node.kind != Kind::token && node.kind != Kind::members;
         for (const GrammarNode child : inner) all = all && regular[child.id];
         if (node.kind == Kind::lexeme) all = !b_.lexemes_[node.a].lazy;
         if (node.kind == Kind::rule) {
@@ -99,7 +102,7 @@ class GrammarCompiler {
         if (node.kind == Kind::choice) made = r.either(parts);
         if (node.kind == Kind::repeat) made = r.repeat(parts[0], node.min, node.max);
         if (node.kind == Kind::rule) made = regex[b_.rules_[node.a].body.id];
-        if (node.kind != Kind::lexeme && r.weight(made) > b_.merge_weight_) continue;
+        if (node.kind != Kind::lexeme && r.weight(made) > node.merge_weight) continue;
         regex[i] = made, regular[i] = true, changed = true;
       }
       if (!changed) break;
@@ -107,7 +110,8 @@ class GrammarCompiler {
     merged_.assign(n_nodes, GrammarNode{kNone});
     for (uint32_t i = 0; i < n_nodes; ++i) {
       if (regular[i]) merged_[i] = b_.lexeme(regex[i]);
-      if (regular[i] || b_.nodes_[i].kind != Kind::sequence) continue;
+      const uint32_t weight = b_.nodes_[i].merge_weight;
+      if (regular[i] || b_.nodes_[i].kind != Kind::sequence || weight == 0) continue;
       // Neighbours in a sequence, as many together as are light enough.
       std::vector<GrammarNode> parts;
       Regex run = r.empty();
@@ -123,7 +127,7 @@ class GrammarCompiler {
           continue;
         }
         const Regex longer = r.concat(run, regex[child.id]);
-        if (run != r.empty() && r.weight(longer) > b_.merge_weight_) flush();
+        if (run != r.empty() && r.weight(longer) > weight) flush();
         run = r.concat(run, regex[child.id]);
       }
       flush();

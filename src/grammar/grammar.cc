@@ -14,6 +14,7 @@ GrammarNode GrammarBuilder::add(Node node) {
   if (nodes_.size() >= limits_.grammar_nodes) {
     limit_reached("grammar_nodes", limits_.grammar_nodes, "the grammar is too large");
   }
+  node.merge_weight = merge_weight_;
   nodes_.push_back(node);
   return {static_cast<uint32_t>(nodes_.size() - 1)};
 }

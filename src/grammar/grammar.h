@@ -116,9 +116,11 @@ class GrammarBuilder {
   // Any bytes in which none of these occurs.
   GrammarNode text_without(std::span<const std::string> triggers);
 
-  // What consists of lexemes only and weighs at most this is merged into one lexeme (0: nothing
-  // is): for grammars written character by character. Never changes the language.
+  // Of nodes made from now on: what consists of lexemes only and weighs at most this is merged into
+  // one lexeme (0: nothing is). For grammars written character by character; never changes the
+  // language.
   void set_merge_weight(uint32_t weight) { merge_weight_ = weight; }
+  uint32_t merge_weight() const { return merge_weight_; }
 
  private:
   friend class GrammarCompiler;
@@ -127,6 +129,7 @@ class GrammarBuilder {
     Kind kind = Kind::empty;
     uint32_t a = 0, b = 0;      // lexeme, token: index; else children_[a, a + b)
     uint32_t min = 0, max = 0;  // repeat
+    uint32_t merge_weight = 0;
   };
   struct Lexeme {
     Regex regex;

@@ -434,7 +434,8 @@ class Parser {
       if (c == kEnd) syntax("a [ without its ]", offset);
       if (c == ']' && (ecma() || !first)) break;
       if (!ecma() && c == '[') {
-        set.insert(take(":") ? posix_class(start) : char_class(depth + 1));
+        const CodePointSet inner = take(":") ? posix_class(start) : char_class(depth + 1);
+        ranges.insert(ranges.end(), inner.ranges().begin(), inner.ranges().end());
         continue;
       }
       if (!ecma() && (text_.substr(start, 2) == "&&" || text_.substr(start, 2) == "--" ||
@@ -445,7 +446,7 @@ class Parser {
         const CodePointSet escaped = escape(true);
         const auto r = escaped.ranges();
         if (r.size() != 1 || r[0].first != r[0].last) {
-          set.insert(escaped);
+          ranges.insert(ranges.end(), r.begin(), r.end());
           continue;
         }
         c = r[0].first;
@@ -460,7 +461,7 @@ class Parser {
           const CodePointSet escaped = escape(true);
           const auto r = escaped.ranges();
           if (r.size() != 1 || r[0].first != r[0].last) {  // "a-\d": a dash is a dash
-            set.insert(escaped);
+            ranges.insert(ranges.end(), r.begin(), r.end());
             ranges.push_back({c, c});
             ranges.push_back({'-', '-'});
             continue;
@@ -471,7 +472,7 @@ class Parser {
       }
       ranges.push_back({c, last});
     }
-    for (const CodeRange& r : ranges) set.insert(r.first, r.last);
+    set.insert(ranges);
     if (options_.ignore_case) set = set.ignoring_case();
     return negated ? set.complement() : set;
   }
