@@ -52,6 +52,7 @@ class LayerFile {
 
 std::vector<float> means(const std::vector<double>& sums, int64_t n) {
   std::vector<float> out;
+  out.reserve(sums.size());
   for (const double s : sums) {
     out.push_back(static_cast<float>(s / static_cast<double>(std::max<int64_t>(n, 1))));
   }
@@ -63,19 +64,16 @@ void add_channels(const MeasuredInput& input, LayerFile& file) {
   const auto k = static_cast<int64_t>(input.halves[0].peak.size());
   ChannelStatistics both = input.halves[0];
   both.merge(input.halves[1]);
-  std::vector<float> rms, half_peaks, half_means;
-  for (const double s : both.sum_squares) {
-    rms.push_back(static_cast<float>(std::sqrt(s / static_cast<double>(both.n_tokens))));
-  }
+  std::vector<float> rms = means(both.sum_squares, both.n_tokens), half_peaks, half_means;
+  for (float& x : rms) x = std::sqrt(x);
   for (const ChannelStatistics& half : input.halves) {
     const std::vector<float> mean = means(half.sum_abs, half.n_tokens);
     half_peaks.insert(half_peaks.end(), half.peak.begin(), half.peak.end());
     half_means.insert(half_means.end(), mean.begin(), mean.end());
   }
-  std::vector<int32_t> standing_out;
-  for (const int64_t n : both.standing_out) {
-    standing_out.push_back(static_cast<int32_t>(std::min<int64_t>(n, INT32_MAX)));
-  }
+  std::vector<int32_t> standing_out(both.standing_out.size());
+  std::transform(both.standing_out.begin(), both.standing_out.end(), standing_out.begin(),
+                 [](int64_t n) { return static_cast<int32_t>(std::min<int64_t>(n, INT32_MAX)); });
   file.add(name + ".peak", both.peak, {k});
   file.add(name + ".mean", means(both.sum, both.n_tokens), {k});
   file.add(name + ".mean_abs", means(both.sum_abs, both.n_tokens), {k});
@@ -240,6 +238,7 @@ class Pass {
 
   std::vector<std::string> modules_of(int32_t layer, LayerInput input) const {
     std::vector<std::string> modules;
+    modules.reserve(readers_of(input).size());
     for (const LayerLinear l : readers_of(input)) {
       modules.push_back(layer_linear(walk_.config(), walk_.names(), layer, l).module);
     }
