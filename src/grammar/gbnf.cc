@@ -132,7 +132,6 @@ class GbnfReader {
     if (c_.take("!")) return take_token(b_, c_, tokenizer_, true);
     const std::string_view name = c_.take_name(kNameChars);
     if (name.empty()) c_.syntax(fmt::format("unexpected {}", c_.found()));
-    if (c_.peek() == '(') c_.unsupported(fmt::format("the macro {} is not known", name), start);
     return find(name, start).node;
   }
 

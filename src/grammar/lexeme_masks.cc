@@ -64,20 +64,38 @@ std::shared_ptr<const LexemeMask> LexemeMaskCache::insert(const Key& key,
 }
 
 bool LexemeMasks::is_wide(const LexemeRest& rest) {
-  constexpr int kWide = 24;  // bytes; below it a walk over the trie is as fast
   const auto [found, fresh] = wide_.try_emplace(key_of(rest), false);
-  if (fresh) {
-    const uint32_t state = lexemes_.state_of(std::span(&rest, 1));
-    int n_bytes = 0;
-    for (const uint8_t byte_class : lexemes_.classes()) {
-      if (lexemes_.next(state, byte_class) != LexemeAutomaton::kDead) ++n_bytes;
-    }
-    found->second = n_bytes >= kWide;
-  }
+  if (fresh) found->second = find_wide(rest);
   return found->second;
 }
 
-const LexemeMask& LexemeMasks::of(const LexemeRest& rest, uint64_t& steps) {
+// By the nodes of the trie that its first two bytes leave to look at.
+bool LexemeMasks::find_wide(const LexemeRest& rest) {
+  constexpr uint32_t kWide = 10'000;  // nodes; below it a walk over the trie is as fast
+  const auto nodes = trie_.nodes();
+  const auto classes = lexemes_.classes();
+  const uint32_t state = lexemes_.state_of(std::span(&rest, 1));
+  std::vector<std::pair<uint32_t, uint32_t>> first;  // node, state
+  uint32_t n_first = 0;
+  for (uint32_t i = 1; i < nodes.size(); i = nodes[i].end) {
+    const uint32_t next = lexemes_.next(state, classes[nodes[i].byte]);
+    if (next == LexemeAutomaton::kDead) continue;
+    first.emplace_back(i, next);
+    n_first += nodes[i].end - i;
+  }
+  if (n_first < kWide) return false;
+  uint32_t n_second = 0;
+  for (const auto& [parent, at] : first) {
+    for (uint32_t i = parent + 1; i < nodes[parent].end && n_second < kWide; i = nodes[i].end) {
+      if (lexemes_.next(at, classes[nodes[i].byte]) != LexemeAutomaton::kDead) {
+        n_second += nodes[i].end - i;
+      }
+    }
+  }
+  return n_second >= kWide;
+}
+
+std::shared_ptr<const LexemeMask> LexemeMasks::find(const LexemeRest& rest, uint64_t& steps) {
   const uint64_t key = key_of(rest);
   auto found = known_.find(key);
   if (found == known_.end()) {
@@ -85,55 +103,107 @@ const LexemeMask& LexemeMasks::of(const LexemeRest& rest, uint64_t& steps) {
                                           grammar_.lexemes[rest.lexeme].lazy};
     std::shared_ptr<const LexemeMask> mask = cache_.find(shared_key);
     if (!mask) mask = cache_.insert(shared_key, compute(rest));
+    if (mask.use_count() <= 3) memory_bytes_ += mask->memory_bytes();  // else it is another's
     found = known_.emplace(key, std::move(mask)).first;
   }
   steps += found->second->steps;
-  return *found->second;
+  return found->second;
 }
 
+// Where a count is beyond what short tokens reach, an uncounted lexeme, which many counts have in
+// common, knows about them all but the long tokens.
 std::shared_ptr<const LexemeMask> LexemeMasks::compute(const LexemeRest& rest) {
+  for (const TokenTrie::LongPart& part : trie_.long_parts()) {
+    const Regex wide = lexemes_.regexes().widened(rest.regex, part.reach);
+    if (wide == rest.regex) continue;
+    uint64_t steps = 0;
+    const auto base = find({rest.lexeme, wide}, steps);
+    return extended(rest, part, base, steps);
+  }
   auto made = std::make_shared<LexemeMask>();
+  walk_all(rest, *made);
+  return made;
+}
+
+std::shared_ptr<const LexemeMask> LexemeMasks::extended(
+    const LexemeRest& rest, const TokenTrie::LongPart& part,
+    const std::shared_ptr<const LexemeMask>& base, uint64_t steps) {
+  auto made = std::make_shared<LexemeMask>();
+  made->steps = steps + part.steps.size();
+  made->within.resize(base->within.size());
+  made->ends.resize(base->ends.size());
+  for (size_t i = 0; i < made->within.size(); ++i) {
+    made->within[i] = base->within[i] & part.short_tokens[i];
+  }
+  for (size_t i = 0; i < made->ends.size(); ++i) {
+    made->ends[i] = base->ends[i] & part.shallow_nodes[i];
+  }
   const auto nodes = trie_.nodes();
   const auto classes = lexemes_.classes();
   path_.resize(trie_.max_depth() + 1);
   path_[0] = lexemes_.state_of(std::span(&rest, 1));
-  // True: the subtree is refused.
-  const auto visit = [&](uint32_t i, uint32_t reach) {
+  for (uint32_t s = 0; s < part.steps.size();) {
+    const uint32_t i = part.steps[s].node;
     const TokenTrie::Node node = nodes[i];
-    ++made->steps;
     const uint32_t state = lexemes_.next(path_[node.depth - 1], classes[node.byte]);
-    if (state == LexemeAutomaton::kDead) return true;
+    if (state == LexemeAutomaton::kDead) {
+      s = part.steps[s].end;
+      continue;
+    }
     path_[node.depth] = state;
-    if (node.depth <= reach) return false;
-    if (node.token != TokenTrie::kNoToken) set_bit(made->within, node.token);
-    if (lexemes_.accepts(state)) set_bit(made->ends, i);
-    return false;
-  };
-  // Where a count is beyond what short tokens reach, an uncounted lexeme, which many counts have in
-  // common, knows about them all but the long tokens.
-  RegexSet& regexes = lexemes_.regexes();
-  for (const TokenTrie::LongPart& part : trie_.long_parts()) {
-    const Regex wide = regexes.widened(rest.regex, part.reach);
-    if (wide == rest.regex) continue;
-    const LexemeMask& base = of({rest.lexeme, wide}, made->steps);
-    path_[0] = lexemes_.state_of(std::span(&rest, 1));
-    made->within.resize(trie_.n_words());
-    made->ends.resize((nodes.size() + 63) / 64);
-    for (size_t i = 0; i < made->within.size(); ++i) {
-      made->within[i] = base.within[i] & part.short_tokens[i];
+    if (node.depth > part.reach) {
+      if (node.token != TokenTrie::kNoToken) set_bit(made->within, node.token);
+      if (lexemes_.accepts(state)) set_bit(made->ends, i);
     }
-    for (size_t i = 0; i < made->ends.size(); ++i) {
-      made->ends[i] = base.ends[i] & part.shallow_nodes[i];
-    }
-    for (uint32_t s = 0; s < part.steps.size();) {
-      s = visit(part.steps[s].node, part.reach) ? part.steps[s].end : s + 1;
-    }
-    return made;
+    ++s;
   }
-  made->within.resize(trie_.n_words());
-  made->ends.resize((nodes.size() + 63) / 64);
-  for (uint32_t i = 1; i < nodes.size();) i = visit(i, 0) ? nodes[i].end : i + 1;
+  // Most often no token is long enough to tell: then one mask serves all counts.
+  if (made->within == base->within && made->ends == base->ends) return base;
   return made;
+}
+
+const ByteSet& LexemeMasks::loops(uint32_t state) {
+  if (loops_.size() <= state) loops_.resize(state + 1);
+  if (!loops_[state].known) {
+    const auto classes = lexemes_.classes();
+    ByteSet bytes;
+    for (size_t byte = 0; byte < 256; ++byte) {
+      if (lexemes_.next(state, classes[byte]) == state) bytes.insert(static_cast<uint8_t>(byte));
+    }
+    loops_[state] = {true, bytes};
+  }
+  return loops_[state].bytes;
+}
+
+void LexemeMasks::walk_all(const LexemeRest& rest, LexemeMask& made) {
+  const auto nodes = trie_.nodes();
+  const auto classes = lexemes_.classes();
+  made.within.resize(trie_.n_words());
+  made.ends.resize((nodes.size() + 63) / 64);
+  path_.resize(trie_.max_depth() + 1);
+  path_[0] = lexemes_.state_of(std::span(&rest, 1));
+  for (uint32_t i = 1; i < nodes.size();) {
+    const TokenTrie::Node node = nodes[i];
+    ++made.steps;
+    const uint32_t state = lexemes_.next(path_[node.depth - 1], classes[node.byte]);
+    if (state == LexemeAutomaton::kDead) {
+      i = node.end;
+      continue;
+    }
+    path_[node.depth] = state;
+    if (node.token != TokenTrie::kNoToken) set_bit(made.within, node.token);
+    const bool accepts = lexemes_.accepts(state);
+    if (accepts) set_bit(made.ends, i);
+    ++i;
+    // The inside of a string: all that is below stays in this state, so it need not be walked.
+    const ByteSet* below = trie_.bytes_below(i - 1);
+    if (below != nullptr && (*below & ~loops(state)).empty()) {
+      for (; i < node.end; ++i) {
+        if (nodes[i].token != TokenTrie::kNoToken) set_bit(made.within, nodes[i].token);
+        if (accepts) set_bit(made.ends, i);
+      }
+    }
+  }
 }
 
 }  // namespace sinter

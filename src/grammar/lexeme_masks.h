@@ -78,12 +78,21 @@ class LexemeMasks {
       : lexemes_(lexemes), grammar_(grammar), trie_(trie), cache_(cache) {}
 
   // `steps` grows by what it costs or once cost.
-  const LexemeMask& of(const LexemeRest& rest, uint64_t& steps);
-  // Whether so many bytes may come next that a mask of its own pays.
+  const LexemeMask& of(const LexemeRest& rest, uint64_t& steps) { return *find(rest, steps); }
+  // Whether so many tokens may come next that a mask of its own pays.
   bool is_wide(const LexemeRest& rest);
+  size_t memory_bytes() const { return memory_bytes_; }
 
  private:
+  std::shared_ptr<const LexemeMask> find(const LexemeRest& rest, uint64_t& steps);
   std::shared_ptr<const LexemeMask> compute(const LexemeRest& rest);
+  void walk_all(const LexemeRest& rest, LexemeMask& made);
+  std::shared_ptr<const LexemeMask> extended(const LexemeRest& rest,
+                                             const TokenTrie::LongPart& part,
+                                             const std::shared_ptr<const LexemeMask>& base,
+                                             uint64_t steps);
+  const ByteSet& loops(uint32_t state);
+  bool find_wide(const LexemeRest& rest);
 
   LexemeAutomaton& lexemes_;
   const Grammar& grammar_;
@@ -91,7 +100,13 @@ class LexemeMasks {
   LexemeMaskCache& cache_;
   std::unordered_map<uint64_t, std::shared_ptr<const LexemeMask>> known_;
   std::unordered_map<uint64_t, bool> wide_;
+  size_t memory_bytes_ = 0;
   std::vector<uint32_t> path_;  // scratch: states by depth
+  struct Loops {
+    bool known = false;
+    ByteSet bytes;
+  };
+  std::vector<Loops> loops_;  // by state: bytes that lead back to it
 };
 
 }  // namespace sinter

@@ -19,7 +19,11 @@ uint32_t LexemeAutomaton::intern() {
   words_.insert(words_.end(), accepted_.begin(), accepted_.end());
   words_.insert(words_.end(), rests_.begin(), rests_.end());
   const uint32_t state = states_.intern(words_);
-  next_.resize(states_.size() * n_classes_, kUnknown);
+  if (state == flags_.size()) {
+    next_.resize(states_.size() * n_classes_, kUnknown);
+    flags_.push_back(
+        static_cast<uint8_t>((accepted_.empty() ? 0 : kAccepts) | (rests_.empty() ? 0 : kGoesOn)));
+  }
   return state;
 }
 

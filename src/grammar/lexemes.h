@@ -35,13 +35,9 @@ class LexemeAutomaton {
     const auto words = states_.at(state);
     return words.subspan(1, words[0]);
   }
-  bool accepts(uint32_t state) const { return states_.at(state)[0] != 0; }
-  // Whether some lexeme may go on; a copy of what is left of them.
-  bool goes_on(uint32_t state) const {
-    const auto words = states_.at(state);
-    return words.size() > 1 + words[0];
-  }
-  std::vector<LexemeRest> rests(uint32_t state) const;
+  bool accepts(uint32_t state) const { return (flags_[state] & kAccepts) != 0; }
+  bool goes_on(uint32_t state) const { return (flags_[state] & kGoesOn) != 0; }
+  std::vector<LexemeRest> rests(uint32_t state) const;  // of the lexemes that may go on
 
   size_t n_classes() const { return n_classes_; }
   std::span<const uint8_t, 256> classes() const { return classes_; }
@@ -52,6 +48,7 @@ class LexemeAutomaton {
 
  private:
   static constexpr uint32_t kUnknown = UINT32_MAX;
+  enum Flag : uint8_t { kAccepts = 1, kGoesOn = 2 };
   uint32_t compute_next(uint32_t state, uint8_t byte_class);
   uint32_t intern();
 
@@ -62,6 +59,7 @@ class LexemeAutomaton {
   std::vector<uint8_t> representatives_;
   SequencePool states_;  // number of accepted lexemes, these, then (lexeme, regex)
   std::vector<uint32_t> next_;
+  std::vector<uint8_t> flags_;
   std::vector<uint32_t> accepted_, rests_, words_;  // scratch
 };
 

@@ -31,7 +31,9 @@ class SharedParser {
   bool is_end(Token token) const;
   // The only byte that can come next; -1: none, or several.
   int only_byte(uint32_t state);
-  size_t memory_bytes() const { return parser.memory_bytes() + mask_bytes_; }
+  size_t memory_bytes() const {
+    return parser.memory_bytes() + mask_bytes_ + lexeme_masks_.memory_bytes();
+  }
 
  private:
   struct KnownMask {

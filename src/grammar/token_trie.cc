@@ -54,8 +54,29 @@ TokenTrie::TokenTrie(std::span<const std::string> token_bytes) : n_tokens_(token
   }
   close(0);
   nodes_[0].end = static_cast<uint32_t>(nodes_.size()) & kMaxNodes;
+  collect_bytes_below();
   for (const uint32_t reach : kReaches) {
     if (reach < max_depth_) add_long_part(reach);
+  }
+}
+
+void TokenTrie::collect_bytes_below() {
+  constexpr uint32_t kLarge = 16;
+  below_.resize(nodes_.size());
+  for (uint32_t i = static_cast<uint32_t>(nodes_.size()); i-- > 1;) {
+    if (nodes_[i].end - i <= kLarge) continue;
+    ByteSet bytes;
+    for (uint32_t child = i + 1; child < nodes_[i].end;) {
+      bytes.insert(static_cast<uint8_t>(nodes_[child].byte));
+      if (const ByteSet* known = bytes_below(child)) {
+        bytes |= *known;
+        child = nodes_[child].end;
+      } else {
+        ++child;  // into its few nodes
+      }
+    }
+    byte_sets_.push_back(bytes);
+    below_[i] = static_cast<uint32_t>(byte_sets_.size());
   }
 }
 

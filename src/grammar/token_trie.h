@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "grammar/byte_set.h"
 #include "text/tokenizer.h"
 
 namespace sinter {
@@ -44,6 +45,10 @@ class TokenTrie {
   }
   // Nodes that this byte leads to, the children of the root left out.
   std::span<const uint32_t> below_root(uint8_t byte) const { return below_root_[byte]; }
+  // The bytes in the subtree below a node, if it is large enough that to know them pays.
+  const ByteSet* bytes_below(uint32_t node) const {
+    return below_[node] == 0 ? nullptr : &byte_sets_[below_[node] - 1];
+  }
   // Whether some token begins with these bytes and is longer.
   bool can_extend(std::string_view bytes) const;
 
@@ -62,6 +67,7 @@ class TokenTrie {
 
  private:
   void add_long_part(uint32_t reach);
+  void collect_bytes_below();
 
   size_t n_tokens_;
   uint32_t max_depth_ = 0;
@@ -70,6 +76,8 @@ class TokenTrie {
   std::vector<Node> nodes_;
   std::vector<uint32_t> parents_;
   std::array<std::vector<uint32_t>, 256> below_root_;
+  std::vector<uint32_t> below_;  // by node: index into byte_sets_ + 1, or 0
+  std::vector<ByteSet> byte_sets_;
   std::vector<LongPart> long_parts_;
 };
 
