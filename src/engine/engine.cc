@@ -42,7 +42,7 @@ Engine::~Engine() = default;
 
 void Engine::add(Request request, Done done) {
   const ModelConfig& c = model_.config();
-  check(request.sampling);
+  check(request.sampling, c.vocab);
   if (request.prompt.empty()) {
     fail(Fault::bad_input, "prompt-empty", "request: expected at least one token of prompt");
   }
@@ -133,7 +133,9 @@ void Engine::commit(const MatView& logits) {
         const auto row = logits.row(logit_row++);
         if (p + 1 >= r.observe_from) r.observe(p + 1, row);
         if (p + 1 < static_cast<int32_t>(s->tokens.size())) continue;
-        const Token t = sample(row, r.sampling, p + 1);
+        const Token t = sampler_.sample(
+            row, r.sampling,
+            {.tokens = s->tokens, .prompt_tokens = r.prompt.size(), .stop = r.stop});
         s->tokens.push_back(t);
         s->completion.tokens.push_back(t);
         if (r.on_token) r.on_token(t);

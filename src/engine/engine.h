@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/request.h"
+#include "engine/sampling/sampler.h"
 #include "model/model.h"
 
 namespace sinter {
@@ -49,6 +50,7 @@ class Engine {
   std::vector<std::unique_ptr<Sequence>> running_;
   int64_t reserved_pages_ = 0;  // what running sequences may still come to need, at most
   Batch batch_;
+  Sampler sampler_;
 };
 
 }  // namespace sinter

@@ -193,45 +193,5 @@ TEST(Engine, NotANumberFailsItsRequestOnly) {
   EXPECT_EQ(good, Finish::length);
 }
 
-TEST(Sample, GreedyTakesTheLowestIdOfATie) {
-  EXPECT_EQ(sample(std::vector<float>{1, 3, 3, 2}, {}, 0), 1);
-}
-
-TEST(Sample, FollowsTheDefinition) {
-  // p = softmax(ln {.5, .3, .15, .05}); each case lists who may be drawn.
-  const std::vector<float> logits = {std::log(.15f), std::log(.5f), std::log(.05f), std::log(.3f)};
-  const std::vector<double> p = {.15, .5, .05, .3};
-  struct Case {
-    SamplingParams params;
-    std::vector<Token> support;
-  };
-  const std::vector<Case> cases = {{{1, 0, 1, 0, 9}, {0, 1, 2, 3}},
-                                   {{1, 2, 1, 0, 9}, {1, 3}},
-                                   {{1, 0, .75f, 0, 9}, {1, 3}},
-                                   {{1, 0, .5f, 0, 9}, {1}},
-                                   {{1, 0, 1, .25f, 9}, {0, 1, 3}}};
-  for (const Case& c : cases) {
-    double mass = 0;
-    for (const Token t : c.support) mass += p[static_cast<size_t>(t)];
-    std::vector<int> counts(4);
-    constexpr int kDraws = 20000;
-    for (int32_t i = 0; i < kDraws; ++i) {
-      ++counts[static_cast<size_t>(sample(logits, c.params, i))];
-    }
-    double chi2 = 0;
-    for (size_t t = 0; t < 4; ++t) {
-      const bool may =
-          std::find(c.support.begin(), c.support.end(), static_cast<Token>(t)) != c.support.end();
-      if (!may) {
-        EXPECT_EQ(counts[t], 0);
-        continue;
-      }
-      const double want = kDraws * p[t] / mass;
-      chi2 += (counts[t] - want) * (counts[t] - want) / want;
-    }
-    EXPECT_LT(chi2, 16.3);  // 3 degrees of freedom, p = 0.001; the draws are fixed by the seed
-  }
-}
-
 }  // namespace
 }  // namespace sinter

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/sample.h"
+#include "engine/sampling/params.h"
 
 namespace sinter {
 
