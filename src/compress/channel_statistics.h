@@ -26,8 +26,8 @@ struct ChannelStatistics {
   std::vector<double> sum, sum_abs, sum_squares;  // [k]
   std::vector<int64_t> standing_out;              // [k]: tokens in which it does
 
-  // Of rows of k columns; k = 0: of as many as the first have.
-  explicit ChannelStatistics(int64_t k = 0) { resize(k); }
+  ChannelStatistics() = default;  // of as many columns as the first rows have
+  explicit ChannelStatistics(int64_t k) { resize(k); }
   // Finite numbers only. `threads` may be null; they change nothing.
   void add(MatView x, ThreadPool* threads);
   // Of both.

@@ -31,9 +31,10 @@ LinearStability stability_of(const std::string& module,
   const auto& [a, b] = halves;
   ChannelStatistics both = a;
   both.merge(b);
-  LinearStability s{.module = module,
-                    .n_channels = static_cast<int64_t>(both.peak.size()),
-                    .n_tokens = both.n_tokens};
+  LinearStability s;
+  s.module = module;
+  s.n_channels = static_cast<int64_t>(both.peak.size());
+  s.n_tokens = both.n_tokens;
   // A half without tokens has seen zeros.
   const auto at = [](const auto& values, size_t i) {
     return values.empty() ? 0 : static_cast<double>(values[i]);

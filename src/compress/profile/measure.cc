@@ -219,10 +219,11 @@ std::vector<ActivationMode> cache_modes() {
 
 MeasuredInput measure_input(const InputToMeasure& input, const RowPlan& plan,
                             const RoundInputs& round, ThreadPool& threads) {
-  MeasuredInput out{
-      .figures = {.name = input.name, .modules = input.modules},
-      .halves = {ChannelStatistics(input.n_channels), ChannelStatistics(input.n_channels)}};
+  MeasuredInput out;
+  out.halves.fill(ChannelStatistics(input.n_channels));
   ProfiledInput& f = out.figures;
+  f.name = input.name;
+  f.modules = input.modules;
   Magnitudes magnitudes;
   input.visit([&](int64_t first_row, MatView x) {
     plan.each_half(first_row, x.rows, [&](size_t half, int64_t first, int64_t n) {

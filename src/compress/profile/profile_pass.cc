@@ -178,8 +178,9 @@ class Pass {
   }
 
   ProfiledLayer measure(const CalibratedLayer& layer) {
-    ProfiledLayer out{.layer = layer.index,
-                      .file = fmt::format("layer-{:05}.safetensors", layer.index)};
+    ProfiledLayer out;
+    out.layer = layer.index;
+    out.file = fmt::format("layer-{:05}.safetensors", layer.index);
     for (const LayerLinear l : kLayerLinears) {
       const std::string module = layer_linear(walk_.config(), walk_.names(), layer.index, l).module;
       out.matrices.push_back(measure_matrix(module, layer.weight(l).view(), threads_));
@@ -216,8 +217,9 @@ class Pass {
             .modes = input_modes(),
             .visit = [&](const LayerWalk::Rows& rows) { walk_.visit(layer, input, rows); }},
            0);
-      if (statistics)
+      if (statistics) {
         file.add(std::string(to_string(input)) + ".gram", std::move(statistics->gram));
+      }
     }
     walk_.watch_kv(nullptr);
     for (CacheRows* cache : {&keys, &values}) {

@@ -293,7 +293,7 @@ std::vector<RoundingSummary> summaries(const Profile& p, bool cache) {
     n += 1;
     for (size_t r = 0; r < input.roundings.size(); ++r) {
       const ProfiledRounding& tried = input.roundings[r];
-      if (r == out.size()) out.push_back({.activations = tried.activations, .range = tried.range});
+      if (r == out.size()) out.push_back({tried.activations, tried.range, 0, 0, ""});
       RoundingSummary& s = out[r];
       s.mean += tried.channel_error;
       if (tried.channel_error < s.worst) continue;
