@@ -2,6 +2,7 @@
 // empty edges, what cannot be generated is cut away, equal nodes become one.
 #include <algorithm>
 #include <map>
+#include <numeric>
 #include <unordered_set>
 
 #include "grammar/grammar.h"
@@ -77,14 +78,14 @@ class GrammarCompiler {
     }
     RegexSet& r = b_.regexes_;
     std::vector<Regex> regex(b_.nodes_.size());
-    std::vector<bool> regular(b_.nodes_.size());
+    std::vector<bool> regular(b_.nodes_.size()), heavy(b_.nodes_.size());
     const size_t n_nodes = b_.nodes_.size();
     // A rule is known once its body is: as many rounds as rules lie upon each other.
     constexpr int kRounds = 20;
     for (int round = 0; round < kRounds; ++round) {
       bool changed = false;
       for (uint32_t i = 0; i < n_nodes; ++i) {
-        if (regular[i]) continue;
+        if (regular[i] || heavy[i]) continue;
         const auto node = b_.nodes_[i];
         const auto inner = children(i);
         bool all = node.merge_weight > 0 && node.kind != Kind::token && node.kind != Kind::members;
@@ -102,7 +103,8 @@ class GrammarCompiler {
         if (node.kind == Kind::choice) made = r.either(parts);
         if (node.kind == Kind::repeat) made = r.repeat(parts[0], node.min, node.max);
         if (node.kind == Kind::rule) made = regex[b_.rules_[node.a].body.id];
-        if (node.kind != Kind::lexeme && r.weight(made) > node.merge_weight) continue;
+        heavy[i] = node.kind != Kind::lexeme && r.weight(made) > node.merge_weight;
+        if (heavy[i]) continue;
         regex[i] = made, regular[i] = true, changed = true;
       }
       if (!changed) break;
@@ -324,25 +326,45 @@ class GrammarCompiler {
     return s.kind == SymbolKind::lexeme && b_.regexes_.nullable(out_->lexemes[s.id].regex);
   }
 
-  void find_nullable() {
-    for (bool changed = true; changed;) {
-      changed = false;
-      for (Body& body : bodies_) {
-        if (body.nullable) continue;
-        if (body.loop != kNone) {
-          // Nothing at all where nothing is required, or where all that is required may be empty
-          // (a counted repetition only: members are never empty).
-          const Grammar::MemberLoop& loop = out_->loops[body.loop];
-          body.nullable = loop.min == 0;
-          for (const auto& m : loop.members) {
-            body.nullable = body.nullable && (m.min == 0 || is_nullable(m.symbol));
-          }
-        } else {
-          body.nullable = reaches_final(body, [&](Symbol s) { return is_nullable(s); });
-        }
-        changed |= body.nullable;
+  // Visits every rule, and again those that use one of which test() became true.
+  template <typename Test>
+  void spread(bool Body::*fact, const Test& test) {
+    std::vector<std::vector<uint32_t>> users(bodies_.size());
+    for (uint32_t i = 0; i < bodies_.size(); ++i) {
+      const auto use = [&](Symbol s) {
+        if (s.kind == SymbolKind::rule) users[s.id].push_back(i);
+      };
+      for (const State& state : bodies_[i].states) {
+        for (const Edge& e : state.edges) use(e.symbol);
       }
+      if (bodies_[i].loop == kNone) continue;
+      const Grammar::MemberLoop& loop = out_->loops[bodies_[i].loop];
+      for (const auto& m : loop.members) use(m.symbol);
+      if (loop.has_separator) use(loop.separator);
     }
+    std::vector<uint32_t> waiting(bodies_.size());
+    std::iota(waiting.begin(), waiting.end(), 0u);
+    while (!waiting.empty()) {
+      const uint32_t i = waiting.back();
+      waiting.pop_back();
+      if (bodies_[i].*fact || !test(bodies_[i])) continue;
+      bodies_[i].*fact = true;
+      waiting.insert(waiting.end(), users[i].begin(), users[i].end());
+    }
+  }
+
+  void find_nullable() {
+    spread(&Body::nullable, [&](const Body& body) {
+      if (body.loop == kNone) {
+        return reaches_final(body, [&](Symbol s) { return is_nullable(s); });
+      }
+      // Nothing at all where nothing is required, or where all that is required may be empty (a
+      // counted repetition only: members are never empty).
+      const Grammar::MemberLoop& loop = out_->loops[body.loop];
+      return loop.min == 0 &&
+             std::all_of(loop.members.begin(), loop.members.end(),
+                         [&](const auto& m) { return m.min == 0 || is_nullable(m.symbol); });
+    });
   }
 
   template <typename Passable>
@@ -404,16 +426,10 @@ class GrammarCompiler {
   }
 
   void cut_unproductive() {
-    for (bool changed = true; changed;) {
-      changed = false;
-      for (Body& body : bodies_) {
-        if (body.productive) continue;
-        body.productive = body.loop != kNone
-                              ? is_productive(out_->loops[body.loop])
-                              : reaches_final(body, [&](Symbol s) { return is_productive(s); });
-        changed |= body.productive;
-      }
-    }
+    spread(&Body::productive, [&](const Body& body) {
+      return body.loop != kNone ? is_productive(out_->loops[body.loop])
+                                : reaches_final(body, [&](Symbol s) { return is_productive(s); });
+    });
     if (!bodies_[0].productive) {
       fail(Fault::bad_input, "grammar-empty",
            "the grammar has no text at all: its start cannot be completed; check for rules that "
@@ -466,23 +482,32 @@ class GrammarCompiler {
     }
   }
 
+  // The symbol that a rule consists of; the rule itself if it has more.
+  Symbol only_symbol(uint32_t rule) const {
+    const Symbol self{SymbolKind::rule, rule};
+    const Body& body = bodies_[rule];
+    if (rule == 0 || body.loop != kNone) return self;
+    const State& first = body.states[0];
+    if (first.final || first.edges.size() != 1 || first.edges[0].target == 0) return self;
+    const State& last = body.states[first.edges[0].target];
+    return last.final && last.edges.empty() ? first.edges[0].symbol : self;
+  }
+
   // A rule that is one symbol is that symbol.
   void resolve_aliases() {
     std::vector<Symbol> alias(bodies_.size());
+    std::vector<bool> known(bodies_.size());
     for (uint32_t i = 0; i < bodies_.size(); ++i) {
+      std::vector<uint32_t> path;
       Symbol symbol{SymbolKind::rule, i};
-      for (size_t step = 0; symbol.kind == SymbolKind::rule && step < bodies_.size(); ++step) {
-        const Body& body = bodies_[symbol.id];
-        if (symbol.id == 0 || body.loop != kNone || body.states[0].final ||
-            body.states[0].edges.size() != 1) {
-          break;
-        }
-        const Edge& edge = body.states[0].edges[0];
-        const State& last = body.states[edge.target];
-        if (edge.target == 0 || !last.final || !last.edges.empty()) break;
-        symbol = edge.symbol;
+      while (symbol.kind == SymbolKind::rule && !known[symbol.id]) {
+        path.push_back(symbol.id);
+        known[symbol.id] = true;
+        alias[symbol.id] = symbol;
+        symbol = only_symbol(symbol.id);
       }
-      alias[i] = symbol;
+      if (symbol.kind == SymbolKind::rule) symbol = alias[symbol.id];
+      for (const uint32_t rule : path) alias[rule] = symbol;
     }
     const auto resolve = [&](Symbol& s) {
       if (s.kind == SymbolKind::rule) s = alias[s.id];
@@ -498,24 +523,29 @@ class GrammarCompiler {
     }
   }
 
-  // States with the same future are one. Merging some makes others alike, so in rounds.
+  // States with the same future are one. From the last to the first, which finds nearly all at
+  // once; what loops make alike takes another round.
   static void merge_states(std::vector<State>& states) {
+    constexpr int kRounds = 4;
     std::vector<uint32_t> first_alike(states.size());
-    for (bool changed = true; changed;) {
-      changed = false;
+    std::iota(first_alike.begin(), first_alike.end(), 0u);
+    for (int round = 0; round < kRounds; ++round) {
+      bool changed = false;
       std::map<std::pair<bool, std::vector<Edge>>, uint32_t> groups;
-      for (uint32_t i = 0; i < states.size(); ++i) {
+      for (auto i = static_cast<uint32_t>(states.size()); i-- > 0;) {
         auto& edges = states[i].edges;
+        for (Edge& e : edges) e.target = first_alike[e.target];
         std::sort(edges.begin(), edges.end());
         edges.erase(std::unique(edges.begin(), edges.end()), edges.end());
-        first_alike[i] = groups.try_emplace({states[i].final, edges}, i).first->second;
+        const uint32_t alike = groups.try_emplace({states[i].final, edges}, i).first->second;
+        changed |= alike != first_alike[i];
+        first_alike[i] = alike;
       }
-      for (State& state : states) {
-        for (Edge& e : state.edges) {
-          changed |= e.target != first_alike[e.target];
-          e.target = first_alike[e.target];
-        }
-      }
+      if (!changed) break;
+    }
+    // The first state stays as it is, as the start, also where another is like it.
+    for (State& state : states) {
+      for (Edge& e : state.edges) e.target = first_alike[e.target];
     }
   }
 
