@@ -1,21 +1,11 @@
 #include "engine/sampling/candidates.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <limits>
 
 #include "base/error.h"
-
-// The loops over a whole row exist once more for AVX2; the machine picks when the program starts.
-// They hold comparisons and separate multiplications and additions only, so that both give the same
-// bits. Sanitizers are not ready yet when that choice is made.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
-    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define SINTER_VECTOR_CLONES __attribute__((target_clones("avx2", "default")))
-#else
-#define SINTER_VECTOR_CLONES
-#endif
+#include "engine/sampling/lanes.h"
 
 namespace sinter {
 namespace {
@@ -34,125 +24,122 @@ struct Finding {
   size_t banned = 0;        // -infinity
 };
 
-// The largest of each block of kBlock, and whether all are numbers. Lanes, so that compilers use
-// vectors: a maximum does not depend on the order.
+// The largest of each block of kBlock, and whether all are numbers.
 SINTER_VECTOR_CLONES Finding scan(std::span<const float> row, float* block_max) {
   Finding found;
+  Int8 bad = {}, banned = {};  // all ones; minus the number
   for (size_t first = 0; first < row.size(); first += kBlock) {
     const size_t n = std::min(kBlock, row.size() - first);
     const float* x = row.data() + first;
-    constexpr size_t kLanes = 16;
-    float top[kLanes];
-    uint32_t bad[kLanes] = {}, banned[kLanes] = {};
-    std::fill(top, top + kLanes, -kInfinity);
+    Float8 top = Float8{} - kInfinity;
     size_t i = 0;
-    for (; i + kLanes <= n; i += kLanes) {
-      for (size_t l = 0; l < kLanes; ++l) {
-        const float v = x[i + l];
-        top[l] = v > top[l] ? v : top[l];
-        bad[l] += v < kInfinity ? 0u : 1u;
-        banned[l] += v == -kInfinity ? 1u : 0u;
-      }
+    for (; i + 8 <= n; i += 8) {
+      Float8 v;
+      load(v, x + i);
+      top = v > top ? v : top;
+      bad |= ~(v < kInfinity);
+      banned += v == -kInfinity;
     }
+    float best = -kInfinity;
+    for (int lane = 0; lane < 8; ++lane) best = std::max(best, top[lane]);
     for (; i < n; ++i) {
-      top[0] = x[i] > top[0] ? x[i] : top[0];
-      bad[0] += x[i] < kInfinity ? 0u : 1u;
-      banned[0] += x[i] == -kInfinity ? 1u : 0u;
-    }
-    float best = top[0];
-    for (size_t l = 0; l < kLanes; ++l) {
-      best = std::max(best, top[l]);
-      found.not_finite = found.not_finite || bad[l] != 0;
-      found.banned += banned[l];
+      best = std::max(best, x[i]);
+      bad[0] |= x[i] < kInfinity ? 0 : -1;
+      banned[0] -= x[i] == -kInfinity ? 1 : 0;
     }
     *block_max++ = best;
+  }
+  for (int lane = 0; lane < 8; ++lane) {
+    found.not_finite = found.not_finite || bad[lane] != 0;
+    found.banned -= static_cast<size_t>(static_cast<int64_t>(banned[lane]));
   }
   return found;
 }
 
 // Cody and Waite's reduction by ln 2 in two parts, then the Taylor series: its remainder on
-// |r| <= ln(2) / 2 is below 2e-17. No table and no call, so that loops over it become vectors.
-inline double exp_inline(double x) {
+// |r| <= ln(2) / 2 is below 2e-17. D: double, or lanes of them. x <= 0.
+template <typename D, typename U>
+SINTER_INLINE void exp_in_place(D& x) {
   constexpr double kLog2E = 0x1.71547652b82fep0;
   constexpr double kLn2High = 0x1.62e42fefa38p-1, kLn2Low = 0x1.ef35793c7673p-45;
   constexpr double kShift = 0x1.8p52;  // adding it rounds to an integer, in the low bits
   constexpr double kLeast = -700;
-  const double y = x > kLeast ? x : kLeast;
-  const double shifted = y * kLog2E + kShift;
-  const double k = shifted - kShift;
-  const double r = (y - k * kLn2High) - k * kLn2Low;
-  double p = 1.0 / 6227020800;  // 1/13!
-  p = p * r + 1.0 / 479001600;
-  p = p * r + 1.0 / 39916800;
-  p = p * r + 1.0 / 3628800;
-  p = p * r + 1.0 / 362880;
-  p = p * r + 1.0 / 40320;
-  p = p * r + 1.0 / 5040;
-  p = p * r + 1.0 / 720;
-  p = p * r + 1.0 / 120;
-  p = p * r + 1.0 / 24;
-  p = p * r + 1.0 / 6;
-  p = p * r + 0.5;
-  p = p * r + 1.0;
-  p = p * r + 1.0;
-  const uint64_t bits = std::bit_cast<uint64_t>(p) + (std::bit_cast<uint64_t>(shifted) << 52);
-  return x > kLeast ? std::bit_cast<double>(bits) : 0.0;
+  constexpr double kSeries[] = {1.0 / 6227020800,
+                                1.0 / 479001600,
+                                1.0 / 39916800,
+                                1.0 / 3628800,
+                                1.0 / 362880,
+                                1.0 / 40320,
+                                1.0 / 5040,
+                                1.0 / 720,
+                                1.0 / 120,
+                                1.0 / 24,
+                                1.0 / 6,
+                                0.5,
+                                1.0,
+                                1.0};
+  const D least = D{} + kLeast, zero = D{};
+  const D y = x > least ? x : least;
+  const D shifted = y * kLog2E + kShift;
+  const D k = shifted - kShift;
+  const D r = (y - k * kLn2High) - k * kLn2Low;
+  D p = zero;
+  for (const double c : kSeries) p = p * r + c;
+  const U bits = __builtin_bit_cast(U, p) + (__builtin_bit_cast(U, shifted) << 52);
+  x = x > least ? __builtin_bit_cast(D, bits) : zero;
 }
 
-// Sums run in lanes, so that their order does not depend on the machine's vectors.
-constexpr size_t kLanes = 8;
+typedef uint64_t Bits4 __attribute__((vector_size(32)));
 
-inline double sum_of_lanes(const double* lanes) {
-  double sum = 0;
-  for (size_t l = 0; l < kLanes; ++l) sum += lanes[l];
-  return sum;
+// The i-th four of a row as doubles, minus `centre`; past its end -infinity.
+SINTER_INLINE void load_four(Double4& x, std::span<const float> row, size_t i, double centre) {
+  Float4 v = Float4{} - kInfinity;
+  if (i + 4 <= row.size()) {
+    load(v, row.data() + i);
+  } else {
+    std::memcpy(&v, row.data() + i, (row.size() - i) * sizeof(float));
+  }
+  x = __builtin_convertvector(v, Double4) - centre;
 }
 
 // Over a row, what is above `top` left out.
 SINTER_VECTOR_CLONES Candidates::Sums sum_of_weights(std::span<const float> row, double top,
                                                      double scale) {
-  double total[kLanes] = {}, energy[kLanes] = {};
-  double weights[kBlock], energies[kBlock];
-  for (size_t first = 0; first < row.size(); first += kBlock) {
-    const size_t n = std::min(kBlock, row.size() - first);
-    for (size_t i = 0; i < n; ++i) {
-      const double x = (static_cast<double>(row[first + i]) - top) * scale;
-      weights[i] = x > 0 ? 0.0 : exp_inline(x);
-      energies[i] = weights[i] > 0 ? weights[i] * x : 0.0;
-    }
-    for (size_t i = n; i < kBlock; ++i) weights[i] = energies[i] = 0;
-    for (size_t i = 0; i < kBlock; i += kLanes) {
-      for (size_t l = 0; l < kLanes; ++l) {
-        total[l] += weights[i + l];
-        energy[l] += energies[i + l];
-      }
-    }
+  Double4 weight = {}, energy = {};
+  const Double4 zero = {};
+  for (size_t i = 0; i < row.size(); i += 4) {
+    Double4 x;
+    load_four(x, row, i, top);
+    x *= scale;
+    Double4 w = x;
+    exp_in_place<Double4, Bits4>(w);
+    w = x > zero ? zero : w;
+    weight += w;
+    energy += w > zero ? w * x : zero;
   }
-  return {sum_of_lanes(total), sum_of_lanes(energy)};
+  return {(weight[0] + weight[1]) + (weight[2] + weight[3]),
+          (energy[0] + energy[1]) + (energy[2] + energy[3])};
 }
 
-// Sum of (x - centre)^power over what is not banned.
+// Sum of x - centre, or of its square, over what is not banned.
 SINTER_VECTOR_CLONES double sum_of_powers(std::span<const float> row, double centre, bool squared) {
-  double sums[kLanes] = {};
-  double terms[kBlock];
-  for (size_t first = 0; first < row.size(); first += kBlock) {
-    const size_t n = std::min(kBlock, row.size() - first);
-    for (size_t i = 0; i < n; ++i) {
-      const float v = row[first + i];
-      const double x = static_cast<double>(v) - centre;
-      terms[i] = v == -kInfinity ? 0.0 : (squared ? x * x : x);
-    }
-    for (size_t i = n; i < kBlock; ++i) terms[i] = 0;
-    for (size_t i = 0; i < kBlock; i += kLanes) {
-      for (size_t l = 0; l < kLanes; ++l) sums[l] += terms[i + l];
-    }
+  Double4 sum = {};
+  const Double4 zero = {}, none = Double4{} - std::numeric_limits<double>::infinity();
+  for (size_t i = 0; i < row.size(); i += 4) {
+    Double4 x;
+    load_four(x, row, i, centre);
+    const Double4 term = squared ? x * x : x;
+    sum += x > none ? term : zero;
   }
-  return sum_of_lanes(sums);
+  return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
 }  // namespace
 
-double exp_of(double x) { return exp_inline(x); }
+double exp_of(double x) {
+  exp_in_place<double, uint64_t>(x);
+  return x;
+}
 
 void Candidates::reset(std::span<const float> row, bool edited) {
   row_ = row;
