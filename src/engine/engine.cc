@@ -30,7 +30,8 @@ struct Engine::Sequence {
   bool wants_logits(int32_t position) const {
     const int32_t predicted = position + 1;
     const bool last = predicted == static_cast<int32_t>(tokens.size());
-    return (last && request.max_new_tokens > 0) || (!last && predicted >= request.observe_from);
+    return (last && request.max_new_tokens > 0) ||
+           (!last && (predicted >= request.observe_from || request.logprobs.prompt));
   }
 };
 
@@ -60,6 +61,11 @@ void Engine::add(Request request, Done done) {
          "request: the prompt has {} tokens and asks for {} more, the model was made for {}; "
          "shorten the prompt or ask for less",
          request.prompt.size(), request.max_new_tokens, c.max_tokens);
+  }
+  if (request.logprobs.top < 0 || request.logprobs.top > c.vocab) {
+    fail(Fault::bad_input, "logprobs-range",
+         "request: expected 0 to {} log-probabilities beside each token, found {}", c.vocab,
+         request.logprobs.top);
   }
   if (PageTable::pages_for(n) > model_.pages().max_pages()) {
     fail(Fault::exhausted, "kv-too-small",
@@ -132,14 +138,20 @@ void Engine::commit(const MatView& logits) {
         if (!s->wants_logits(p)) continue;
         const auto row = logits.row(logit_row++);
         if (p + 1 >= r.observe_from) r.observe(p + 1, row);
-        if (p + 1 < static_cast<int32_t>(s->tokens.size())) continue;
-        const Token t = sampler_.sample(
-            row, r.sampling,
-            {.tokens = s->tokens, .prompt_tokens = r.prompt.size(), .stop = r.stop});
+        if (p + 1 < static_cast<int32_t>(s->tokens.size())) {
+          if (r.logprobs.prompt) {
+            const Token given = s->tokens[static_cast<size_t>(p) + 1];
+            s->completion.prompt_logprobs.push_back(
+                raw_logprobs(raw_order_, row, given, r.logprobs.top));
+          }
+          continue;
+        }
+        const Token t = choose(*s, row);
         s->tokens.push_back(t);
         s->completion.tokens.push_back(t);
         if (r.on_token) r.on_token(t);
-        if (std::find(r.stop.begin(), r.stop.end(), t) != r.stop.end()) {
+        const bool ends = r.ends && r.ends(t);
+        if (ends || std::find(r.stop.begin(), r.stop.end(), t) != r.stop.end()) {
           s->completion.finish = Finish::stop;
         } else if (static_cast<int32_t>(s->completion.tokens.size()) >= r.max_new_tokens) {
           s->completion.finish = Finish::length;
@@ -150,8 +162,23 @@ void Engine::commit(const MatView& logits) {
     } catch (const Error& e) {
       s->completion.finish = Finish::failed;
       s->completion.error = e.what();
+      s->completion.error_code = e.code();
+      s->completion.fault = e.fault();
     }
   }
+}
+
+Token Engine::choose(Sequence& s, std::span<const float> logits) {
+  const Request& r = s.request;
+  const Token t = sampler_.sample(
+      logits, r.sampling,
+      {.tokens = s.tokens, .prompt_tokens = r.prompt.size(), .choice = r.choice, .stop = r.stop});
+  if (r.logprobs.kind == LogprobKind::raw) {
+    s.completion.logprobs.push_back(raw_logprobs(raw_order_, logits, t, r.logprobs.top));
+  } else if (r.logprobs.kind == LogprobKind::processed) {
+    s.completion.logprobs.push_back(processed_logprobs(sampler_, t, r.logprobs.top));
+  }
+  return t;
 }
 
 void Engine::retire() {

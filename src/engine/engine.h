@@ -42,6 +42,7 @@ class Engine {
   void admit();
   void build_batch();
   void commit(const MatView& logits);
+  Token choose(Sequence& sequence, std::span<const float> logits);
   void retire();
 
   Model& model_;
@@ -51,6 +52,7 @@ class Engine {
   int64_t reserved_pages_ = 0;  // what running sequences may still come to need, at most
   Batch batch_;
   Sampler sampler_;
+  Candidates raw_order_;  // scratch, for log-probabilities
 };
 
 }  // namespace sinter

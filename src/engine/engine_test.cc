@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "model/logits.h"
 
 namespace sinter {
 namespace {
@@ -191,6 +192,90 @@ TEST(Engine, NotANumberFailsItsRequestOnly) {
   engine.run();
   EXPECT_EQ(bad, Finish::failed);
   EXPECT_EQ(good, Finish::length);
+}
+
+TEST(Engine, LogProbabilitiesAreOfTheRowsThatPredict) {
+  const std::vector<Token> prompt = {4, 8, 15};
+  for (const LogprobKind kind : {LogprobKind::raw, LogprobKind::processed}) {
+    for (const int32_t chunk : {1, 3}) {
+      FakeModel model(100);
+      Request r = request(prompt, 2, 0.5f);
+      r.sampling.top_k = 4;
+      r.logprobs = {.kind = kind, .prompt = true, .top = 6};
+      std::map<int32_t, std::vector<float>> rows;
+      r.observe_from = 1;
+      r.observe = [&](int32_t position, std::span<const float> row) {
+        rows[position].assign(row.begin(), row.end());
+      };
+      Engine engine(model, {1, 100, chunk});
+      Completion done;
+      engine.add(std::move(r), [&](Completion c) { done = std::move(c); });
+      engine.run();
+      ASSERT_EQ(done.prompt_logprobs.size(), 2u);
+      ASSERT_EQ(done.logprobs.size(), 2u);
+      EXPECT_EQ(done.prompt_logprobs[0].chosen.token, 8);
+      EXPECT_NEAR(done.prompt_logprobs[0].chosen.logprob, log_probability(rows.at(1), 8), 1e-12);
+      EXPECT_NEAR(done.prompt_logprobs[1].chosen.logprob, log_probability(rows.at(2), 15), 1e-12);
+      EXPECT_EQ(done.prompt_logprobs[1].top.size(), 6u);
+      const PositionLogprobs& first = done.logprobs[0];
+      EXPECT_EQ(first.chosen.token, done.tokens[0]);
+      double mass = 0;
+      for (const TokenLogprob& t : first.top) mass += std::exp(t.logprob);
+      if (kind == LogprobKind::raw) {
+        EXPECT_NEAR(first.chosen.logprob, log_probability(rows.at(3), first.chosen.token), 1e-12);
+        EXPECT_EQ(first.top.size(), 6u);
+        EXPECT_EQ(first.top[0].token, first_choice(rows.at(3)));
+        EXPECT_LT(mass, 1);
+      } else {
+        EXPECT_EQ(first.top.size(), 4u);  // what top-k left, and all of it
+        EXPECT_NEAR(mass, 1, 1e-12);
+      }
+      ASSERT_LE(first.rank, 4);
+      EXPECT_EQ(first.top[static_cast<size_t>(first.rank - 1)].token, first.chosen.token);
+    }
+  }
+}
+
+TEST(Engine, ChoicesDifferAndTheFirstIsTheAnswerAlone) {
+  std::vector<std::vector<Token>> tokens;
+  for (const uint32_t choice : {0u, 1u, 2u}) {
+    FakeModel model(100);
+    Request r = request({1, 2}, 12, 1);
+    r.choice = choice;
+    Engine engine(model, {});
+    engine.add(std::move(r), [&](Completion c) { tokens.push_back(std::move(c.tokens)); });
+    engine.run();
+  }
+  EXPECT_EQ(tokens[0], answers({request({1, 2}, 12, 1)}, {}, 10)[0]);
+  EXPECT_NE(tokens[0], tokens[1]);
+  EXPECT_NE(tokens[1], tokens[2]);
+}
+
+TEST(Engine, EndsWhereTheCallerSays) {
+  FakeModel model(100);
+  Request r = request({1, 2}, 12);
+  int asked = 0;
+  r.ends = [&](Token) { return ++asked == 3; };
+  Engine engine(model, {});
+  engine.add(std::move(r), [&](const Completion& c) {
+    EXPECT_EQ(c.finish, Finish::stop);
+    EXPECT_EQ(c.tokens.size(), 3u);
+  });
+  engine.run();
+  EXPECT_EQ(asked, 3);
+}
+
+TEST(Engine, AnAnswerWithNothingLeftToChooseFailsAlone) {
+  FakeModel model(100);
+  Request r = request({1, 2}, 60);
+  r.sampling.no_repeat_ngram = 1;  // of 50 tokens each once: the 49th has none left
+  Engine engine(model, {});
+  engine.add(std::move(r), [&](const Completion& c) {
+    EXPECT_EQ(c.finish, Finish::failed);
+    EXPECT_EQ(c.error_code, "sampling-nothing-left");
+    EXPECT_EQ(c.tokens.size(), 48u);
+  });
+  engine.run();
 }
 
 }  // namespace
