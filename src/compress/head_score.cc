@@ -31,7 +31,7 @@ HeadScore::HeadScore(const Artifact& artifact, const ModelConfig& config, const 
 void HeadScore::logits(const RowFile& hidden, int64_t first, MatMut out) {
   x_.resize(out.rows, head_.cols());
   normed_.resize(out.rows, head_.cols());
-  hidden.read(first, x_.view());
+  hidden.read(first, x_.view(), threads_);
   backend_->rms_norm(final_norm_, eps_, std::as_const(x_).view(), normed_.view());
   matmul_nt(threads_, std::as_const(normed_).view(), std::as_const(head_).view(), out);
 }

@@ -1,6 +1,8 @@
 #include "compress/layer_walk.h"
 
 #include <algorithm>
+#include <atomic>
+#include <bit>
 #include <cmath>
 #include <filesystem>
 
@@ -64,15 +66,23 @@ InputStatistics::InputStatistics(int64_t k, bool with_gram)
 
 // Columns are split over threads and rows taken in order, so threads change nothing.
 void InputStatistics::add(ThreadPool& threads, MatView x, Precision precision) {
+  constexpr int64_t kRun = 32;  // rows that are summed in floats
   n_tokens += x.rows;
   threads.run(x.cols, 64, [&](int64_t begin, int64_t end) {
-    for (int64_t i = 0; i < x.rows; ++i) {
-      const float* row = x.at + i * x.stride;
-      for (int64_t j = begin; j < end; ++j) {
-        const auto at = static_cast<size_t>(j);
-        const float magnitude = std::abs(row[j]);
-        peak[at] = std::max(peak[at], magnitude);
-        sum_abs[at] += double{magnitude};
+    std::vector<float> sums(static_cast<size_t>(end - begin));
+    for (int64_t first = 0; first < x.rows; first += kRun) {
+      std::fill(sums.begin(), sums.end(), 0.0f);
+      for (int64_t i = first; i < std::min(first + kRun, x.rows); ++i) {
+        const float* row = x.at + i * x.stride + begin;
+        float* most = peak.data() + begin;
+        for (size_t j = 0; j < sums.size(); ++j) {
+          const float magnitude = std::abs(row[j]);
+          most[j] = most[j] < magnitude ? magnitude : most[j];
+          sums[j] += magnitude;
+        }
+      }
+      for (size_t j = 0; j < sums.size(); ++j) {
+        sum_abs[static_cast<size_t>(begin) + j] += double{sums[j]};
       }
     }
   });
@@ -213,6 +223,8 @@ std::string LayerWalk::hidden_path(int32_t i) const {
   return fmt::format("{}/hidden-{}", scratch_, i);
 }
 
+std::string LayerWalk::spare_path() const { return scratch_ + "/spare"; }
+
 void LayerWalk::start() {
   const Weight table = artifact_.matrix(names_.embed, config_.vocab, config_.d_model);
   hidden_ = std::make_unique<RowFile>(hidden_path(0), config_.d_model, DType::f32);
@@ -220,7 +232,7 @@ void LayerWalk::start() {
     x_.resize(g.n_rows, config_.d_model);
     backend_->embed(table, g.batch.tokens, x_.view());
     drop_unusable(x_.view());
-    hidden_->write(g.first_row, x_.view());
+    hidden_->write(g.first_row, x_.view(), threads_);
   }
   artifact_.release(names_.embed, false);
 }
@@ -267,12 +279,19 @@ void LayerWalk::linear(const CalibratedLayer& layer, LayerLinear which, MatView 
 
 // A token that overflowed would make every statistic NaN.
 void LayerWalk::drop_unusable(MatMut x) {
-  for (int64_t i = 0; i < x.rows; ++i) {
-    const std::span<float> row = x.row(i);
-    if (std::all_of(row.begin(), row.end(), [](float v) { return std::isfinite(v); })) continue;
-    std::fill(row.begin(), row.end(), 0.0f);
-    ++n_dropped_;
-  }
+  std::atomic<int64_t> n{0};
+  threads_.run(x.rows, 16, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const std::span<float> row = x.row(i);
+      // The top bit where an exponent is all ones, in a loop that compilers make vectors of.
+      uint32_t unusable = 0;
+      for (const float v : row) unusable |= (std::bit_cast<uint32_t>(v) & 0x7F800000) + 0x00800000;
+      if (unusable >> 31 == 0) continue;
+      std::fill(row.begin(), row.end(), 0.0f);
+      ++n;
+    }
+  });
+  n_dropped_ += n;
 }
 
 void LayerWalk::run_attention(const CalibratedLayer& layer, Group& g, MatView normed,
@@ -318,7 +337,7 @@ void LayerWalk::attn_inputs(const CalibratedLayer& layer, InputStatistics* attn)
   for (const Group& g : groups_) {
     x_.resize(g.n_rows, config_.d_model);
     normed_.resize(g.n_rows, config_.d_model);
-    hidden_->read(g.first_row, x_.view());
+    hidden_->read(g.first_row, x_.view(), threads_);
     norm(layer.vectors.attn_norm, x_.view(), normed_.view());
     attn->add(threads_, normed_.view(), precision_);
   }
@@ -330,7 +349,7 @@ void LayerWalk::attention(const CalibratedLayer& layer, InputStatistics* o) {
     x_.resize(g.n_rows, config_.d_model);
     normed_.resize(g.n_rows, config_.d_model);
     out_.resize(g.n_rows, input_size(LayerInput::o));
-    hidden_->read(g.first_row, x_.view());
+    hidden_->read(g.first_row, x_.view(), threads_);
     norm(layer.vectors.attn_norm, x_.view(), normed_.view());
     run_attention(layer, g, normed_.view(), out_.view());
     kv_peaks_.keys = std::max(kv_peaks_.keys, finite_peak(k_));
@@ -338,7 +357,7 @@ void LayerWalk::attention(const CalibratedLayer& layer, InputStatistics* o) {
     if (kv_rows_) kv_rows_(g.first_row, k_.view(), v_.view());
     drop_unusable(out_.view());
     if (o != nullptr) o->add(threads_, out_.view(), precision_);
-    attended_->write(g.first_row, out_.view());
+    attended_->write(g.first_row, out_.view(), threads_);
   }
 }
 
@@ -347,12 +366,12 @@ void LayerWalk::ffn_inputs(const CalibratedLayer& layer, InputStatistics* ffn) {
     x_.resize(g.n_rows, config_.d_model);
     normed_.resize(g.n_rows, config_.d_model);
     out_.resize(g.n_rows, input_size(LayerInput::o));
-    attended_->read(g.first_row, out_.view());
-    hidden_->read(g.first_row, x_.view());
+    attended_->read(g.first_row, out_.view(), threads_);
+    hidden_->read(g.first_row, x_.view(), threads_);
     linear(layer, LayerLinear::o, out_.view(), normed_.view());
     backend_->add(normed_.view(), x_.view());
     drop_unusable(x_.view());
-    middle_->write(g.first_row, x_.view());
+    middle_->write(g.first_row, x_.view(), threads_);
     if (ffn == nullptr) continue;
     norm(layer.vectors.ffn_norm, x_.view(), normed_.view());
     ffn->add(threads_, normed_.view(), precision_);
@@ -364,29 +383,31 @@ void LayerWalk::down_inputs(const CalibratedLayer& layer, InputStatistics* down)
     x_.resize(g.n_rows, config_.d_model);
     normed_.resize(g.n_rows, config_.d_model);
     gate_.resize(g.n_rows, config_.d_ff);
-    middle_->read(g.first_row, x_.view());
+    middle_->read(g.first_row, x_.view(), threads_);
     norm(layer.vectors.ffn_norm, x_.view(), normed_.view());
     run_gate_up(layer, normed_.view(), gate_.view());
     drop_unusable(gate_.view());
     if (down != nullptr) down->add(threads_, gate_.view(), precision_);
-    gated_->write(g.first_row, gate_.view());
+    gated_->write(g.first_row, gate_.view(), threads_);
   }
 }
 
 std::string LayerWalk::finish(const CalibratedLayer& layer) {
   const std::string path = hidden_path(layer.index + 1);
-  auto next = std::make_unique<RowFile>(path, config_.d_model, DType::f32);
+  std::error_code missing;
+  std::filesystem::rename(spare_path(), path, missing);
+  auto next = std::make_unique<RowFile>(path, config_.d_model, DType::f32, !missing);
   Sha256 digest;
   for (const Group& g : groups_) {
     x_.resize(g.n_rows, config_.d_model);
     normed_.resize(g.n_rows, config_.d_model);
     gate_.resize(g.n_rows, config_.d_ff);
-    middle_->read(g.first_row, x_.view());
-    gated_->read(g.first_row, gate_.view());
+    middle_->read(g.first_row, x_.view(), threads_);
+    gated_->read(g.first_row, gate_.view(), threads_);
     linear(layer, LayerLinear::down, gate_.view(), normed_.view());
     backend_->add(normed_.view(), x_.view());
     drop_unusable(x_.view());
-    next->write(g.first_row, x_.view());
+    next->write(g.first_row, x_.view(), threads_);
     digest.add(
         std::as_bytes(std::span(x_.view().at, static_cast<size_t>(g.n_rows * config_.d_model))));
   }
@@ -403,7 +424,7 @@ void LayerWalk::visit(const CalibratedLayer& layer, LayerInput input, const Rows
                                                               : nullptr;
   for (const Group& g : groups_) {
     x_.resize(g.n_rows, input_size(input));
-    files[static_cast<size_t>(input)]->read(g.first_row, x_.view());
+    files[static_cast<size_t>(input)]->read(g.first_row, x_.view(), threads_);
     if (gain != nullptr) norm(*gain, x_.view(), x_.view());
     rows(g.first_row, std::as_const(x_).view());
   }
@@ -419,19 +440,19 @@ void LayerWalk::run_from(const CalibratedLayer& layer, LayerInput first, const R
     normed_.resize(g.n_rows, config_.d_model);
     if (first <= LayerInput::o) {
       out_.resize(g.n_rows, input_size(LayerInput::o));
-      inputs.read(g.first_row, x_.view());
+      inputs.read(g.first_row, x_.view(), threads_);
       if (first == LayerInput::attn) {
         norm(layer.vectors.attn_norm, x_.view(), normed_.view());
         run_attention(layer, g, normed_.view(), out_.view());
         drop_unusable(out_.view());
       } else {
-        attended_->read(g.first_row, out_.view());
+        attended_->read(g.first_row, out_.view(), threads_);
       }
       linear(layer, LayerLinear::o, out_.view(), normed_.view());
       backend_->add(normed_.view(), x_.view());
       drop_unusable(x_.view());
     } else {
-      middle_->read(g.first_row, x_.view());
+      middle_->read(g.first_row, x_.view(), threads_);
     }
     gate_.resize(g.n_rows, config_.d_ff);
     if (first <= LayerInput::ffn) {
@@ -439,16 +460,20 @@ void LayerWalk::run_from(const CalibratedLayer& layer, LayerInput first, const R
       run_gate_up(layer, normed_.view(), gate_.view());
       drop_unusable(gate_.view());
     } else {
-      gated_->read(g.first_row, gate_.view());
+      gated_->read(g.first_row, gate_.view(), threads_);
     }
     linear(layer, LayerLinear::down, gate_.view(), normed_.view());
     backend_->add(normed_.view(), x_.view());
     drop_unusable(x_.view());
-    to.write(g.first_row, x_.view());
+    to.write(g.first_row, x_.view(), threads_);
   }
 }
 
-void LayerWalk::remove_inputs(int32_t i) { std::filesystem::remove(hidden_path(i)); }
+// Its room is written over: fresh pages of a file cost more than what is computed for them.
+void LayerWalk::remove_inputs(int32_t i) {
+  std::error_code missing;
+  std::filesystem::rename(hidden_path(i), spare_path(), missing);
+}
 
 LayerWalk::Probe LayerWalk::probe(const CalibratedLayer& layer) {
   Group& g = *probe_group_;
@@ -456,7 +481,8 @@ LayerWalk::Probe LayerWalk::probe(const CalibratedLayer& layer) {
   Matrix x(g.n_rows, config_.d_model), out(g.n_rows, config_.d_model);
   for (size_t i = 0; i < probe_rows_.size(); ++i) {
     const BatchSpan& s = g.batch.spans[i];
-    hidden_->read(probe_rows_[i], {x.row(s.first_row).data(), s.n_rows, x.cols(), x.cols()});
+    hidden_->read(probe_rows_[i], {x.row(s.first_row).data(), s.n_rows, x.cols(), x.cols()},
+                  threads_);
   }
   p.attn.resize(g.n_rows, config_.d_model);
   norm(layer.vectors.attn_norm, x.view(), p.attn.view());

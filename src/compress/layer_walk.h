@@ -141,6 +141,7 @@ class LayerWalk {
   void down_inputs(const CalibratedLayer& layer, InputStatistics* down);
   void release_group();
   std::string hidden_path(int32_t i) const;
+  std::string spare_path() const;
   void linear(const CalibratedLayer& layer, LayerLinear which, MatView x, MatMut y);
   void run_attention(const CalibratedLayer& layer, Group& group, MatView normed, MatMut attended);
   void run_gate_up(const CalibratedLayer& layer, MatView normed, MatMut gate);

@@ -99,6 +99,13 @@ void fit_by(Observer observer, const Format& format, std::span<const float> w, c
   std::vector<float> back(w.size()), best(n_groups, 1.0f);
   std::vector<double> least(n_groups, std::numeric_limits<double>::infinity());
   Fit tried = fit;
+  std::vector<float> peaks;
+  if (fit.group_peaks.empty() && !format.codec->has_zero_point) {  // once, not with every shrink
+    for (size_t g = 0; g < n_groups; ++g) {
+      peaks.push_back(Fit{}.peak(g, w.subspan(g * group, group)));
+    }
+    tried.group_peaks = peaks;
+  }
   std::vector<double> errors(n_groups);
   for (const float shrink : kShrinks) {
     tried.shrink = shrink;

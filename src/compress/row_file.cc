@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <span>
@@ -15,11 +16,11 @@
 namespace sinter {
 namespace {
 
-[[noreturn]] void fail_io(const std::string& path, const char* what) {
-  fail(Fault::io, "file-io", "{}: cannot {}: {}", path, what, std::strerror(errno));
+[[noreturn]] void fail_io(const std::string& path, const char* what, int problem) {
+  fail(Fault::io, "file-io", "{}: cannot {}: {}", path, what, std::strerror(problem));
 }
 
-constexpr int64_t kPiece = 64;  // rows that are converted at a time
+constexpr int64_t kPiece = 64;  // rows that a thread converts at a time
 
 std::span<float> floats_of(MatMut rows) {
   return {rows.at, static_cast<size_t>(rows.rows * rows.cols)};
@@ -28,25 +29,41 @@ std::span<const float> floats_of(MatView rows) {
   return {rows.at, static_cast<size_t>(rows.rows * rows.cols)};
 }
 
-void read_bytes(int fd, const std::string& path, std::span<std::byte> to, int64_t offset) {
+constexpr int kShort = -1;  // the file ended
+
+// All bytes, or an errno or kShort.
+int read_bytes(int fd, std::span<std::byte> to, int64_t offset) {
   while (!to.empty()) {
     const ssize_t n = ::pread(fd, to.data(), to.size(), offset);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) fail_io(path, "read");
-    if (n == 0) fail(Fault::io, "file-io", "{}: shorter than it was written", path);
+    if (n <= 0) return n < 0 ? errno : kShort;
     to = to.subspan(static_cast<size_t>(n));
     offset += n;
   }
+  return 0;
 }
 
-void write_bytes(int fd, const std::string& path, std::span<const std::byte> from, int64_t offset) {
+int write_bytes(int fd, std::span<const std::byte> from, int64_t offset) {
   while (!from.empty()) {
     const ssize_t n = ::pwrite(fd, from.data(), from.size(), offset);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) fail_io(path, "write");
+    if (n < 0) return errno;
     from = from.subspan(static_cast<size_t>(n));
     offset += n;
   }
+  return 0;
+}
+
+// body(begin, end) on pieces of n rows, by threads; returns the last problem of any.
+template <typename Body>
+int in_pieces(int64_t n, ThreadPool& threads, const Body& body) {
+  std::atomic<int> problem{0};
+  threads.run(n, kPiece, [&](int64_t begin, int64_t end) {
+    for (int64_t at = begin; at < end; at += kPiece) {
+      if (const int p = body(at, std::min(at + kPiece, end)); p != 0) problem = p;
+    }
+  });
+  return problem;
 }
 
 }  // namespace
@@ -55,7 +72,7 @@ RowFile::RowFile(std::string path, int64_t cols, DType stored, bool keep)
     : path_(std::move(path)), cols_(cols), stored_(stored) {
   SINTER_CHECK(stored == DType::f32 || stored == DType::bf16);
   fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | (keep ? 0 : O_TRUNC), 0644);
-  if (fd_ < 0) fail_io(path_, "open");
+  if (fd_ < 0) fail_io(path_, "open", errno);
 }
 
 RowFile::~RowFile() { ::close(fd_); }
@@ -64,40 +81,36 @@ int64_t RowFile::row_bytes() const { return cols_ * traits(stored_).bytes; }
 
 int64_t RowFile::rows() const {
   struct stat s {};
-  if (::fstat(fd_, &s) != 0) fail_io(path_, "ask its size");
+  if (::fstat(fd_, &s) != 0) fail_io(path_, "ask its size", errno);
   return s.st_size / row_bytes();
 }
 
-void RowFile::read(int64_t first, MatMut rows) const {
+void RowFile::read(int64_t first, MatMut rows, ThreadPool& threads) const {
   SINTER_CHECK(rows.cols == cols_ && rows.stride == cols_);
-  if (stored_ == DType::f32) {
-    read_bytes(fd_, path_, std::as_writable_bytes(floats_of(rows)), first * row_bytes());
-    return;
-  }
-  std::vector<uint16_t> piece(static_cast<size_t>(std::min(rows.rows, kPiece) * cols_));
-  for (int64_t at = 0; at < rows.rows; at += kPiece) {
-    const MatMut part{rows.at + at * cols_, std::min(kPiece, rows.rows - at), cols_, cols_};
-    const std::span<float> floats = floats_of(part);
-    const std::span<uint16_t> halves = std::span(piece).first(floats.size());
-    read_bytes(fd_, path_, std::as_writable_bytes(halves), (first + at) * row_bytes());
+  const int problem = in_pieces(rows.rows, threads, [&](int64_t begin, int64_t end) {
+    const auto floats = floats_of(MatMut{rows.at + begin * cols_, end - begin, cols_, cols_});
+    const int64_t offset = (first + begin) * row_bytes();
+    if (stored_ == DType::f32) return read_bytes(fd_, std::as_writable_bytes(floats), offset);
+    std::vector<uint16_t> halves(floats.size());
+    const int p = read_bytes(fd_, std::as_writable_bytes(std::span(halves)), offset);
     std::ranges::transform(halves, floats.begin(), bf16_to_f32);
-  }
+    return p;
+  });
+  if (problem == kShort) fail(Fault::io, "file-io", "{}: shorter than it was written", path_);
+  if (problem != 0) fail_io(path_, "read", problem);
 }
 
-void RowFile::write(int64_t first, MatView rows) {
+void RowFile::write(int64_t first, MatView rows, ThreadPool& threads) {
   SINTER_CHECK(rows.cols == cols_ && rows.stride == cols_);
-  if (stored_ == DType::f32) {
-    write_bytes(fd_, path_, std::as_bytes(floats_of(rows)), first * row_bytes());
-    return;
-  }
-  std::vector<uint16_t> piece(static_cast<size_t>(std::min(rows.rows, kPiece) * cols_));
-  for (int64_t at = 0; at < rows.rows; at += kPiece) {
-    const MatView part{rows.at + at * cols_, std::min(kPiece, rows.rows - at), cols_, cols_};
-    const std::span<const float> floats = floats_of(part);
-    const std::span<uint16_t> halves = std::span(piece).first(floats.size());
+  const int problem = in_pieces(rows.rows, threads, [&](int64_t begin, int64_t end) {
+    const auto floats = floats_of(MatView{rows.at + begin * cols_, end - begin, cols_, cols_});
+    const int64_t offset = (first + begin) * row_bytes();
+    if (stored_ == DType::f32) return write_bytes(fd_, std::as_bytes(floats), offset);
+    std::vector<uint16_t> halves(floats.size());
     std::ranges::transform(floats, halves.begin(), f32_to_bf16);
-    write_bytes(fd_, path_, std::as_bytes(halves), (first + at) * row_bytes());
-  }
+    return write_bytes(fd_, std::as_bytes(std::span(halves)), offset);
+  });
+  if (problem != 0) fail_io(path_, "write", problem);
 }
 
 std::string RowFile::digest() const { return sha256_file(path_); }

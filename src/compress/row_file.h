@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/digest.h"
+#include "base/threads.h"
 #include "tensor/dtype.h"
 #include "tensor/view.h"
 
@@ -22,9 +23,9 @@ class RowFile {
   const std::string& path() const { return path_; }
   int64_t rows() const;
   int64_t row_bytes() const;
-  void read(int64_t first, MatMut rows) const;
+  void read(int64_t first, MatMut rows, ThreadPool& threads) const;
   // Throws Error(io), as on a full disk.
-  void write(int64_t first, MatView rows);
+  void write(int64_t first, MatView rows, ThreadPool& threads);
   // SHA-256 of all bytes.
   std::string digest() const;
 

@@ -12,10 +12,12 @@
 // The default grid is compressed-tensors' (its calculate_qparams): symmetric scale = peak /
 // ((2^bits - 1) / 2); asymmetric scale = (hi - lo) / (2^bits - 1) with zero inside [lo, hi].
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <vector>
 
 #include "base/error.h"
 #include "format/codecs.h"
@@ -52,6 +54,21 @@ uint8_t nearest_code(float x, int top) {
   x = x > 0 ? x : 0;
   x = std::min(x, static_cast<float>(top));
   return static_cast<uint8_t>(std::bit_cast<uint32_t>(x + 0x1p23f));  // whose last digit is 1
+}
+
+// nearest_code(w / scale + zero), a step at a time: loops that compilers make vectors of.
+void nearest_codes(std::span<const float> w, float scale, float zero, int top, uint8_t* codes) {
+  constexpr size_t kRun = 64;
+  std::array<float, kRun> x;
+  for (size_t at = 0; at < w.size(); at += kRun) {
+    const size_t n = std::min(kRun, w.size() - at);
+    for (size_t i = 0; i < n; ++i) x[i] = w[at + i] / scale + zero;
+    for (size_t i = 0; i < n; ++i) x[i] = x[i] > 0 ? x[i] : 0;
+    for (size_t i = 0; i < n; ++i) x[i] = std::min(x[i], static_cast<float>(top)) + 0x1p23f;
+    for (size_t i = 0; i < n; ++i) {
+      codes[at + i] = static_cast<uint8_t>(std::bit_cast<uint32_t>(x[i]));
+    }
+  }
 }
 
 template <int bits, bool asymmetric>
@@ -106,17 +123,29 @@ struct Integer {
     return kMiddle;
   }
 
+  // Calibration packs and unpacks every weight some twenty times: whole runs in plain loops, which
+  // compilers make vectors of.
   static void pack_row(const Format& format, std::span<const float> w, const uint8_t* params,
                        uint8_t* codes) {
     const auto cols = static_cast<int64_t>(w.size());
     const int64_t n_groups = format.n_groups(cols), group = group_of(format, cols);
-    uint32_t held = 0;  // the stream's bits that do not fill a byte yet
-    int n_held = 0;
+    std::vector<uint8_t> one_each(bits == 8 ? 0 : w.size());
+    uint8_t* const out = bits == 8 ? codes : one_each.data();
     for (int64_t g = 0; g < n_groups; ++g) {
       const float scale = load_scale(format.scale, params + g * traits(format.scale).bytes);
       const float zero = zero_point(format, params, n_groups, g);
-      for (const float x : w.subspan(static_cast<size_t>(g * group), static_cast<size_t>(group))) {
-        held |= uint32_t{nearest_code(x / scale + zero, kTop)} << n_held;
+      nearest_codes(w.subspan(static_cast<size_t>(g * group), static_cast<size_t>(group)), scale,
+                    zero, kTop, out + g * group);
+    }
+    if constexpr (bits == 4) {
+      for (int64_t i = 0; i < cols / 2; ++i) {
+        codes[i] = static_cast<uint8_t>(out[2 * i] | out[2 * i + 1] << 4);
+      }
+    } else if constexpr (bits < 8) {
+      uint32_t held = 0;  // the stream's bits that do not fill a byte yet
+      int n_held = 0;
+      for (const uint8_t code : one_each) {
+        held |= uint32_t{code} << n_held;
         for (n_held += bits; n_held >= 8; n_held -= 8) {
           *codes++ = static_cast<uint8_t>(held);
           held >>= 8;
@@ -129,17 +158,36 @@ struct Integer {
                          std::span<float> w) {
     const auto cols = static_cast<int64_t>(w.size());
     const int64_t n_groups = format.n_groups(cols), group = group_of(format, cols);
-    uint32_t held = 0;
-    int n_held = 0;
+    std::vector<uint8_t> one_each(bits == 8 ? 0 : w.size());
+    if constexpr (bits < 8) unpack_codes(codes, one_each);
+    const uint8_t* const from = bits == 8 ? codes : one_each.data();
     for (int64_t g = 0; g < n_groups; ++g) {
       const float scale = load_scale(format.scale, params + g * traits(format.scale).bytes);
       const float zero = zero_point(format, params, n_groups, g);
-      for (float& x : w.subspan(static_cast<size_t>(g * group), static_cast<size_t>(group))) {
+      for (int64_t i = g * group; i < (g + 1) * group; ++i) {
+        w[static_cast<size_t>(i)] = (static_cast<float>(from[i]) - zero) * scale;
+      }
+    }
+  }
+
+  // One byte a code.
+  static void unpack_codes(const uint8_t* codes, std::span<uint8_t> out) {
+    if constexpr (bits == 8) {
+      std::memcpy(out.data(), codes, out.size());
+    } else if constexpr (bits == 4) {
+      for (size_t i = 0; i < out.size() / 2; ++i) {
+        out[2 * i] = codes[i] & 15;
+        out[2 * i + 1] = codes[i] >> 4;
+      }
+    } else {
+      uint32_t held = 0;
+      int n_held = 0;
+      for (uint8_t& code : out) {
         if (n_held < bits) {
           held |= uint32_t{*codes++} << n_held;
           n_held += 8;
         }
-        x = (static_cast<float>(held & kTop) - zero) * scale;
+        code = static_cast<uint8_t>(held & kTop);
         held >>= bits;
         n_held -= bits;
       }
@@ -152,27 +200,7 @@ struct Integer {
                        const GridRow& row) {
     const auto cols = static_cast<int64_t>(row.codes.size());
     const int64_t n_groups = format.n_groups(cols);
-    if constexpr (bits == 8) {
-      std::memcpy(row.codes.data(), codes, row.codes.size());
-    } else if constexpr (bits == 4) {  // as below, in a form that compilers make vectors of
-      uint8_t* out = row.codes.data();
-      for (int64_t i = 0; i < cols / 2; ++i) {
-        out[2 * i] = codes[i] & 15;
-        out[2 * i + 1] = codes[i] >> 4;
-      }
-    } else {
-      uint32_t held = 0;
-      int n_held = 0;
-      for (uint8_t& code : row.codes) {
-        if (n_held < bits) {
-          held |= uint32_t{*codes++} << n_held;
-          n_held += 8;
-        }
-        code = static_cast<uint8_t>(held & kTop);
-        held >>= bits;
-        n_held -= bits;
-      }
-    }
+    unpack_codes(codes, row.codes);
     for (int64_t g = 0; g < n_groups; ++g) {
       const auto at = static_cast<size_t>(g);
       row.scale[at] = load_scale(format.scale, params + g * traits(format.scale).bytes);

@@ -99,22 +99,24 @@ int64_t clear_unusable(MatView x, Matrix& out) {
 // Keys or values of a layer, on disk, for they are looked at twice.
 class CacheRows {
  public:
-  CacheRows(const std::string& path, int64_t k) : file_(path, k, DType::f32), k_(k) {}
+  CacheRows(const std::string& path, int64_t k, ThreadPool& threads)
+      : threads_(threads), file_(path, k, DType::f32), k_(k) {}
   void add(int64_t first_row, MatView x) {
     unusable_ += clear_unusable(x, rows_);
-    file_.write(first_row, std::as_const(rows_).view());
+    file_.write(first_row, std::as_const(rows_).view(), threads_);
     pieces_.emplace_back(first_row, x.rows);
   }
   void visit(const LayerWalk::Rows& rows) {
     for (const auto& [first, n] : pieces_) {
       rows_.resize(n, k_);
-      file_.read(first, rows_.view());
+      file_.read(first, rows_.view(), threads_);
       rows(first, std::as_const(rows_).view());
     }
   }
   int64_t unusable() const { return unusable_; }
 
  private:
+  ThreadPool& threads_;
   RowFile file_;
   int64_t k_, unusable_ = 0;
   std::vector<std::pair<int64_t, int64_t>> pieces_;
@@ -200,8 +202,8 @@ class Pass {
       add_channels(measured, file);
       out.inputs.push_back(std::move(measured.figures));
     };
-    CacheRows keys(directory_.scratch() + "/keys", kv_dim);
-    CacheRows values(directory_.scratch() + "/values", kv_dim);
+    CacheRows keys(directory_.scratch() + "/keys", kv_dim, threads_);
+    CacheRows values(directory_.scratch() + "/values", kv_dim, threads_);
     walk_.watch_kv([&](int64_t first_row, MatView k, MatView v) {
       keys.add(first_row, k);
       values.add(first_row, v);
