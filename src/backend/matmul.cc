@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "backend/cpu/instruction_sets.h"
+#include "backend/cpu/kernels.h"
 #include "backend/cpu/matmul.h"
 #include "backend/cpu/product_kernels.h"
 #include "base/error.h"
@@ -258,6 +259,13 @@ void mirror_lower(ThreadPool& threads, MatMut h) {
       }
     }
   });
+}
+
+float quadratic_form(std::span<const float> d, MatView g) {
+  static const cpu::Kernels& kernels = cpu::kernels_named("");
+  const auto n = static_cast<int64_t>(d.size());
+  SINTER_CHECK(g.rows == n && g.cols == n);
+  return kernels.quadratic_form(d.data(), g.at, g.stride, n);
 }
 
 }  // namespace sinter

@@ -38,4 +38,7 @@ void add_gram_lower(ThreadPool& threads, MatView x, MatMut h,
                     Precision precision = Precision::float32);
 void mirror_lower(ThreadPool& threads, MatMut h);
 
+// d^T G d, in float32, by this thread alone. g: [n, n].
+float quadratic_form(std::span<const float> d, MatView g);
+
 }  // namespace sinter

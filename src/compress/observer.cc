@@ -7,6 +7,7 @@
 #include <limits>
 #include <vector>
 
+#include "backend/matmul.h"
 #include "base/error.h"
 
 namespace sinter {
@@ -49,18 +50,6 @@ double powered(std::span<const float> d) {
   return sum;
 }
 
-// d^T G d, of the group's block of the Gram matrix.
-double seen_by_inputs(std::span<const float> d, MatView gram, int64_t first) {
-  double sum = 0;
-  for (size_t i = 0; i < d.size(); ++i) {
-    const float* row = gram.at + (first + static_cast<int64_t>(i)) * gram.stride + first;
-    float dot = 0;
-    for (size_t j = 0; j < d.size(); ++j) dot += row[j] * d[j];
-    sum += double{dot} * double{d[i]};
-  }
-  return sum;
-}
-
 }  // namespace
 
 Observer observer_named(const std::string& name, const std::string& place) {
@@ -81,7 +70,9 @@ void group_errors(Observer observer, std::span<const float> w, std::span<const f
   for (size_t g = 0; g < errors.size(); ++g) {
     const auto part = std::span<const float>(d).subspan(g * group, group);
     if (observer == Observer::inputs) {
-      errors[g] = seen_by_inputs(part, gram, static_cast<int64_t>(g * group));
+      const auto n = static_cast<int64_t>(group);
+      errors[g] = double{quadratic_form(
+          part, {gram.at + static_cast<int64_t>(g) * n * gram.stride, n, n, gram.stride})};
     } else {
       errors[g] = observer == Observer::norm ? powered(part) : squared(part);
     }

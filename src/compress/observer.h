@@ -28,7 +28,8 @@ std::span<const float> shrinks();
 void group_errors(Observer observer, std::span<const float> w, std::span<const float> back,
                   MatView gram, std::span<double> errors);
 
-// Chooses the parameters of a row. `gram`: [cols, cols], for Observer::inputs; columns whose inputs
+// Chooses the parameters of a row. `gram`: for Observer::inputs, the groups' blocks on the diagonal
+// of the inputs' Gram matrix, one under another, [cols, columns of a group]; columns whose inputs
 // are all zero count for nothing. `codes` is scratch of a row.
 void fit_by(Observer observer, const Format& format, std::span<const float> w, const Fit& fit,
             MatView gram, uint8_t* params, uint8_t* codes);

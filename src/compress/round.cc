@@ -6,6 +6,7 @@
 
 #include "base/digest.h"
 #include "base/error.h"
+#include "tensor/matrix.h"
 
 namespace sinter {
 namespace {
@@ -29,6 +30,15 @@ RoundingError total(std::span<const RoundingError> rows) {
     sum.largest = std::max(sum.largest, row.largest);
   }
   return sum;
+}
+
+// The [group, group] blocks on a matrix's diagonal, one under another.
+Matrix diagonal_blocks(MatView m, int64_t group) {
+  Matrix blocks(m.rows, group);
+  for (int64_t i = 0; i < m.rows; ++i) {
+    std::copy_n(m.at + i * m.stride + i / group * group, group, blocks.row(i).data());
+  }
+  return blocks;
 }
 
 }  // namespace
@@ -55,6 +65,12 @@ RoundingError rounding_error(MatView original, MatView rounded, ThreadPool& thre
 
 void fit_matrix(Observer observer, MatView gram, ThreadPool& threads, RoundJob& job) {
   const Codec& codec = *job.format.codec;
+  const int64_t group = scale_columns(job.format, job.w.cols);
+  Matrix blocks;
+  if (observer == Observer::inputs && group < job.w.cols) {
+    blocks = diagonal_blocks(gram, group);
+    gram = std::as_const(blocks).view();
+  }
   const SharedFit shared = share_fit(job.w.rows, job.w.cols, rows_of(job.w), job.scheme, job.format,
                                      observer, gram, job.matrix_peak, threads);
   const int64_t param_bytes = codec.param_bytes(job.format, job.w.cols);

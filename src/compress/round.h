@@ -14,7 +14,7 @@
 
 namespace sinter {
 
-// Chooses job.params. `gram` is of the inputs, for Observer::inputs.
+// Chooses job.params. `gram`, [cols, cols], is of the inputs, for Observer::inputs.
 void fit_matrix(Observer observer, MatView gram, ThreadPool& threads, RoundJob& job);
 // job.codes: the nearest to `values` on the grid of job.params.
 void pack_matrix(MatView values, ThreadPool& threads, RoundJob& job);

@@ -330,15 +330,43 @@ TEST(CpuBackend, AnInputThatIsNoNumberIsSeenInTheOutput) {
   }
 }
 
-// Called directly: through a whole model an error of a few ulp would not show.
-TEST(CpuKernels, VectorsMatchDouble) {
+std::vector<const cpu::Kernels*> supported_kernels() {
+  std::vector<const cpu::Kernels*> list;
   for (const cpu::Kernels* k :
        {&cpu::kRefKernels,
 #ifdef SINTER_X86
         &cpu::kAvx2Kernels, &cpu::kAvx512Kernels, &cpu::kAvx512VnniKernels, &cpu::kAmxKernels
 #endif
        }) {
-    if (!k->supported()) continue;
+    if (k->supported()) list.push_back(k);
+  }
+  return list;
+}
+
+TEST(CpuKernels, QuadraticFormsMatchDouble) {
+  for (const cpu::Kernels* k : supported_kernels()) {
+    for (const int64_t n : {1, 15, 16, 17, 64, 70, 128, 200}) {
+      const int64_t stride = n + 3;
+      const std::vector<float> d = random_floats(n, 1), g = random_floats(n * stride - 3, 2);
+      double want = 0, size = 0;
+      for (int64_t i = 0; i < n; ++i) {
+        for (int64_t j = 0; j < n; ++j) {
+          const double term = double{d[static_cast<size_t>(i)]} *
+                              double{g[static_cast<size_t>(i * stride + j)]} *
+                              double{d[static_cast<size_t>(j)]};
+          want += term;
+          size += std::abs(term);
+        }
+      }
+      EXPECT_NEAR(k->quadratic_form(d.data(), g.data(), stride, n), want, 0x1p-20 * size)
+          << k->name << " n " << n;
+    }
+  }
+}
+
+// Called directly: through a whole model an error of a few ulp would not show.
+TEST(CpuKernels, VectorsMatchDouble) {
+  for (const cpu::Kernels* k : supported_kernels()) {
     for (const int64_t n : {1, 3, 8, 15, 16, 17, 33, 100}) {
       const auto size = static_cast<size_t>(n);
       for (uint64_t trial = 0; trial < 20; ++trial) {

@@ -25,6 +25,7 @@ constexpr Kernels table(const char* name, bool (*supported)(), const PeakKernels
           .int8 = kInt8Panels,
           .attend = kAttendPages,
           .dot = dot,
+          .quadratic_form = quadratic_form,
           .rms_norm = rms_norm,
           .rope = rope,
           .silu_mul = silu_mul,

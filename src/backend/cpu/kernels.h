@@ -51,6 +51,8 @@ struct Kernels {
   Attend const* attend;
 
   float (*dot)(const float* a, const float* b, int64_t n);
+  // d^T G d; g: [n, n], so many floats from row to row.
+  float (*quadratic_form)(const float* d, const float* g, int64_t stride, int64_t n);
   // y = x / sqrt(mean(x^2) + eps) * gain; y may be x.
   void (*rms_norm)(const float* x, const float* gain, float eps, int64_t n, float* y);
   void (*rope)(const float* cos, const float* sin, int64_t half, float* head);

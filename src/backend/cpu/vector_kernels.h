@@ -11,6 +11,34 @@ float dot(const float* a, const float* b, int64_t n) {
   return Lanes::sum(sum);
 }
 
+// d^T G d; g: [n, n].
+float quadratic_form(const float* d, const float* g, int64_t stride, int64_t n) {
+  V sum = Lanes::zero();
+  int64_t j = 0;
+  for (; j + 64 <= n; j += 64) {  // as many sums as hide the latency of one
+    V columns[4] = {Lanes::zero(), Lanes::zero(), Lanes::zero(), Lanes::zero()};
+    for (int64_t i = 0; i < n; ++i) {
+      const V x = Lanes::broadcast(d[i]);
+#pragma GCC unroll 4
+      for (int p = 0; p < 4; ++p) {
+        columns[p] = Lanes::fma(x, Lanes::load(g + i * stride + j + 16 * p), columns[p]);
+      }
+    }
+#pragma GCC unroll 4
+    for (int p = 0; p < 4; ++p) sum = Lanes::fma(columns[p], Lanes::load(d + j + 16 * p), sum);
+  }
+  for (; j < n; j += 16) {
+    const int64_t count = n - j < 16 ? n - j : 16;
+    V column = Lanes::zero();
+    for (int64_t i = 0; i < n; ++i) {
+      column =
+          Lanes::fma(Lanes::broadcast(d[i]), Lanes::load_first(g + i * stride + j, count), column);
+    }
+    sum = Lanes::fma(column, Lanes::load_first(d + j, count), sum);
+  }
+  return Lanes::sum(sum);
+}
+
 // Applies body(i, count, load, store) over 16 elements at a time.
 template <typename Body>
 inline void each_16(int64_t n, const Body& body) {
