@@ -162,7 +162,7 @@ Score score(const Options& o, Decoder* dense, Decoder& decoder, const Document& 
     const std::vector<Token> part(d.tokens.begin() + static_cast<std::ptrdiff_t>(at),
                                   d.tokens.begin() + static_cast<std::ptrdiff_t>(end));
     const auto own = [&](int32_t position, std::span<const float> logits) {
-      const Token choice = sample(logits, {}, position);
+      const Token choice = first_choice(logits);
       score.model.add(logits, choice, part[static_cast<size_t>(position)]);
       if (o.logits) {
         print_json({{"document", d.id},
@@ -177,7 +177,7 @@ Score score(const Options& o, Decoder* dense, Decoder& decoder, const Document& 
     }
     for_each_row_pair(*dense, decoder, o.engine, part,
                       [&](int32_t position, std::span<const float> p, std::span<const float> q) {
-                        const Token choice = sample(p, {}, position);
+                        const Token choice = first_choice(p);
                         score.dense.add(p, choice, part[static_cast<size_t>(position)]);
                         score.agree += choice == own(position, q);
                         score.kl.push_back(divergence(p, q));
