@@ -11,8 +11,7 @@ namespace sinter {
 namespace {
 
 constexpr std::string_view kSpaces =
-    "\\t\\n\\x0B\\f\\r \\x{A0}\\x{1680}\\x{2000}-\\x{200A}\\x{2028}\\x{2029}\\x{202F}\\x{205F}"
-    "\\x{3000}\\x{FEFF}";
+    "\\t\\n\\x0B\\f\\r \\u00A0\\u1680\\u2000-\\u200A\\u2028\\u2029\\u202F\\u205F\\u3000\\uFEFF";
 
 // PCRE2 knows general categories by their short names only.
 std::string short_category(const std::string& name) {
@@ -63,7 +62,7 @@ std::string translated(std::string_view source) {
         out += c, out += next;
       }
     } else if (c == '.' && !in_class) {
-      out += "[^\\n\\r\\x{2028}\\x{2029}]";
+      out += "[^\\n\\r\\u2028\\u2029]";
     } else {
       if (c == '[' && in_class) out += '\\';
       if (c == '[') in_class = true;

@@ -3,33 +3,26 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
+#include <chrono>
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <map>
+#include <optional>
+#include <random>
 
-#include "base/file.h"
 #include "grammar/constraint.h"
 #include "grammar/json/json_schema.h"
+#include "grammar/json/json_validator.h"
+#include "grammar/json/suite_files.h"
 
 namespace sinter {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string shared_folder() {
-  const char* set = std::getenv("SINTER_SHARED");
-  return set != nullptr ? set : std::string(SINTER_SOURCE_DIR) + "/../shared";
-}
-
-std::vector<std::string> json_files(const std::string& folder) {
-  std::vector<std::string> paths;
-  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
-    if (entry.path().extension() == ".json") paths.push_back(entry.path());
-  }
-  std::sort(paths.begin(), paths.end());
-  return paths;
-}
+using namespace suite;
 
 std::shared_ptr<GrammarVocabulary> bytes_vocabulary() {
   static const std::shared_ptr<GrammarVocabulary> vocabulary = [] {
@@ -45,28 +38,6 @@ bool accepts(const GrammarEngine& engine, const std::string& text) {
   return constraint.accept_bytes(text) && constraint.may_end();
 }
 
-// As json.dumps writes it: one space behind ',' and ':', no exponents below 1e16.
-void write_spaced(const Json& value, std::string& out) {
-  if (value.is_number_float() && std::abs(value.get<double>()) < 1e16 &&
-      std::abs(value.get<double>()) >= 1e15) {
-    out += fmt::format("{:.1f}", value.get<double>());
-    return;
-  }
-  if (!value.is_structured() || value.empty()) {
-    out += value.dump();
-    return;
-  }
-  out += value.is_array() ? '[' : '{';
-  bool first = true;
-  for (const auto& [key, inner] : value.items()) {
-    if (!first) out += ", ";
-    first = false;
-    if (value.is_object()) out += Json(key).dump() + ": ";
-    write_spaced(inner, out);
-  }
-  out += value.is_array() ? ']' : '}';
-}
-
 struct Count {
   int right = 0, refused = 0, wrong = 0;
 };
@@ -77,20 +48,10 @@ struct SuiteRun {
   std::string wrong_cases, refusals;
 };
 
-std::map<std::string, Json> remotes() {
-  std::map<std::string, Json> all;
-  const std::string folder = shared_folder() + "/data/json_schema_test_suite/remotes/";
-  for (const std::string& path : json_files(folder)) {
-    all["http://localhost:1234/" + path.substr(folder.size())] = read_json_file(path);
-  }
-  return all;
-}
-
-SuiteRun run_suite(const std::string& folder, Draft draft, bool recursive, bool assert_formats) {
+SuiteRun run_suite(const std::string& folder, Draft draft, bool assert_formats) {
   SuiteRun run;
   const auto documents = remotes();
-  for (const std::string& path : json_files(folder)) {
-    if (!recursive && fs::path(path).parent_path() != fs::path(folder)) continue;
+  for (const std::string& path : json_files(folder, false)) {
     const std::string name = fs::path(path).filename();
     Count& count = run.by_file[name];
     for (const Json& group : read_json_file(path)) {
@@ -131,7 +92,7 @@ SuiteRun run_suite(const std::string& folder, Draft draft, bool recursive, bool 
 void expect_suite(const std::string& draft_name, Draft draft) {
   const std::string folder = shared_folder() + "/data/json_schema_test_suite/tests/" + draft_name;
   if (!fs::exists(folder)) GTEST_SKIP() << folder << " is not there";
-  const SuiteRun run = run_suite(folder, draft, false, false);
+  const SuiteRun run = run_suite(folder, draft, false);
   fmt::print("{}: right {}, refused {}, wrong {}\n", draft_name, run.all.right, run.all.refused,
              run.all.wrong);
   if (std::getenv("SINTER_SHOW") != nullptr) fmt::print("{}\n{}", run.wrong_cases, run.refusals);
@@ -152,6 +113,7 @@ TEST(JsonSchemaSuite, MaskBench) {
   const size_t step = asked != nullptr && std::string_view(asked) == "all" ? 1 : 40;
   const bool show = std::getenv("SINTER_SHOW") != nullptr;
   std::map<std::string, MaskBenchRun> parts;
+  double slowest_ms = 0;
   const auto paths = json_files(folder);
   for (size_t i = 0; i < paths.size(); i += step) {
     const std::string part = fs::path(paths[i]).parent_path().filename();
@@ -162,7 +124,13 @@ TEST(JsonSchemaSuite, MaskBench) {
     try {
       JsonSchemaOptions options;
       options.any_order = std::getenv("SINTER_FIXED_ORDER") == nullptr;
+      const auto begin = std::chrono::steady_clock::now();
       const auto made = compile_json_schema({.schema = file["schema"], .documents = {}}, options);
+      const double ms =
+          std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin)
+              .count();
+      slowest_ms = std::max(slowest_ms, ms);
+      if (show && ms > 20) fmt::print("{} SLOW {:.0f} ms\n", name, ms);
       const GrammarEngine engine(made.grammar, bytes_vocabulary());
       for (const Json& test : file["tests"]) {
         std::string text;
@@ -192,8 +160,90 @@ TEST(JsonSchemaSuite, MaskBench) {
         part, run.files, run.passed, 100.0 * run.passed / run.files, run.refused,
         run.valid_rejected, run.invalid_accepted);
   }
+  fmt::print("slowest to compile: {:.0f} ms\n", slowest_ms);
   EXPECT_EQ(parts["all"].invalid_accepted, 0);
   EXPECT_GE(parts["all"].passed * 100, parts["all"].files * 90);
+}
+
+// Any text that the masks let through, to its end: random bytes, with a liking for what closes.
+std::optional<std::string> random_walk(const GrammarEngine& engine, std::mt19937& random) {
+  Constraint constraint = engine.start();
+  std::array<uint64_t, 4> words{};
+  std::string text;
+  for (int step = 0; step < 600; ++step) {
+    if (constraint.may_end() && (constraint.is_complete() || random() % 4 == 0)) return text;
+    constraint.mask(words);
+    std::vector<char> allowed, closing;
+    for (int byte = 0; byte < 256; ++byte) {
+      if (((words[static_cast<size_t>(byte / 64)] >> (byte % 64)) & 1) == 0) continue;
+      allowed.push_back(static_cast<char>(byte));
+      if (std::string_view("\"}]").find(static_cast<char>(byte)) != std::string_view::npos) {
+        closing.push_back(static_cast<char>(byte));
+      }
+    }
+    if (allowed.empty()) return constraint.may_end() ? std::optional(text) : std::nullopt;
+    const bool close = !closing.empty() && random() % 3 == 0;
+    const std::vector<char>& from = close ? closing : allowed;
+    text += from[random() % from.size()];
+    SINTER_CHECK(constraint.accept(static_cast<unsigned char>(text.back())));
+  }
+  return std::nullopt;
+}
+
+// Every finished walk is valid, says the validator, which knows nothing of grammars. With
+// SINTER_WALKS=FILE they are written there, one JSON text a line, for other validators.
+TEST(JsonSchemaSuite, RandomWalksAreValid) {
+  const std::string folder = shared_folder() + "/data/maskbench";
+  if (!fs::exists(folder)) GTEST_SKIP() << folder << " is not there";
+  const char* asked = std::getenv("SINTER_MASKBENCH");
+  const size_t step = asked != nullptr && std::string_view(asked) == "all" ? 1 : 40;
+  const char* out = std::getenv("SINTER_WALKS");
+  std::ofstream lines(out != nullptr ? out : "/dev/null");
+  std::mt19937 random(7);
+  int n_walks = 0, n_unfinished = 0, n_repeated_names = 0;
+  const auto paths = json_files(folder);
+  for (size_t i = 0; i < paths.size(); i += step) {
+    const Json file = read_json_file(paths[i]);
+    try {
+      JsonSchemaOptions options;
+      options.any_order = i % 2 == 0;
+      const auto made = compile_json_schema({.schema = file["schema"], .documents = {}}, options);
+      const GrammarEngine engine(made.grammar, bytes_vocabulary());
+      JsonValidator validator({.schema = file["schema"], .documents = {}});
+      for (int walk = 0; walk < 3; ++walk) {
+        const auto text = random_walk(engine, random);
+        if (!text) {
+          ++n_unfinished;
+          continue;
+        }
+        Json value;
+        try {
+          value = parse_json(*text, "walk", {.max_depth = 700, .max_keys = 4096});
+        } catch (const Error& error) {
+          EXPECT_EQ(error.code(), "json-duplicate-key") << paths[i] << "\n" << *text;
+          ++n_repeated_names;
+          continue;
+        }
+        ++n_walks;
+        const auto violations = validator.validate(value);
+        if (!violations.empty()) {
+          ADD_FAILURE() << paths[i] << "\n"
+                        << *text << "\n"
+                        << violations[0].keyword << " " << violations[0].pointer << " "
+                        << violations[0].message;
+        }
+        lines << to_line(Json{{"file", paths[i]}, {"text", *text}}) << "\n";
+      }
+    } catch (const Error& error) {
+      const bool refused = error.fault() == Fault::unsupported ||
+                           error.code() == "schema-unsatisfiable" ||
+                           error.code() == "schema-reference" || error.code() == "grammar-limit";
+      EXPECT_TRUE(refused) << paths[i] << ": " << error.what();
+    }
+  }
+  fmt::print("{} walks, {} longer than 600 bytes, {} with a name twice\n", n_walks, n_unfinished,
+             n_repeated_names);
+  EXPECT_GT(n_walks, 100);
 }
 
 TEST(JsonSchemaSuite, Draft2020) { expect_suite("draft2020-12", Draft::draft2020); }

@@ -1,6 +1,7 @@
 #include "grammar/json/json_validator.h"
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <map>
 #include <set>
@@ -161,7 +162,9 @@ class Check {
   bool is_type(const std::string& name) const {
     if (name == "integer") {
       if (!value_.is_number()) return false;
-      if (draft_ == Draft::draft4) return value_.is_number_integer();
+      if (draft_ == Draft::draft4 && !value_.is_number_integer()) {
+        return std::abs(value_.get<double>()) >= 1e18;  // too large to have been read as one
+      }
       return Decimal::of(value_).is_integer();
     }
     if (name == "number") return value_.is_number();

@@ -104,8 +104,11 @@ class Texts {
     return r_.bytes(
         ByteSet::range(static_cast<uint8_t>('0' + first), static_cast<uint8_t>('0' + last)));
   }
-  Regex digits(uint32_t min, uint32_t max = kUnbounded) { return r_.repeat(digit(), min, max); }
-  Regex whole() { return r_.either(digit(0, 0), r_.concat(digit(1, 9), digits(0))); }
+  Regex digits(uint32_t min, uint32_t max) { return r_.repeat(digit(), min, max); }
+  // Behind a first digit, or behind the point.
+  Regex more_digits(uint32_t min) { return digits(min, std::max(min, kMoreWhole)); }
+  Regex digits_behind(uint32_t min) { return digits(min, kMaxBehind); }
+  Regex whole() { return r_.either(digit(0, 0), r_.concat(digit(1, 9), more_digits(0))); }
   Regex minus(Regex magnitude) { return r_.concat(r_.byte('-'), magnitude); }
   Regex signed_(Regex magnitude) { return r_.concat(r_.optional(r_.byte('-')), magnitude); }
   // Behind an integer: nothing, or only zeros.
@@ -114,16 +117,17 @@ class Texts {
     return r_.optional(r_.concat(r_.byte('.'), r_.plus(digit(0, 0))));
   }
   Regex any_fraction() {
-    return integers_only_ ? zeros() : r_.optional(r_.concat(r_.byte('.'), digits(1)));
+    return integers_only_ ? zeros() : r_.optional(r_.concat(r_.byte('.'), digits_behind(1)));
   }
   Regex positive_fraction() {  // its digits, some of them not 0
-    return r_.concat({{digits(0), digit(1, 9), digits(0)}});
+    return r_.both(digits_behind(1),
+                   r_.concat({{digits(0, kUnbounded), digit(1, 9), digits(0, kUnbounded)}}));
   }
 
   Regex integer() { return signed_(r_.concat(whole(), zeros())); }
   Regex plain() { return signed_(r_.concat(whole(), any_fraction())); }
   Regex fraction() {
-    const Regex behind = strict_ ? digits(1) : positive_fraction();
+    const Regex behind = strict_ ? digits_behind(1) : positive_fraction();
     return signed_(r_.concat({{whole(), r_.byte('.'), behind}}));
   }
 
@@ -174,13 +178,15 @@ class Texts {
       for (int length = 1; length <= n_whole; ++length) {
         choices.push_back(before_point(length + n_behind_, 0, length > 1 ? 1 : 0));
       }
-      choices.push_back(r_.concat({{digit(1, 9), digits(0), before_point(top, 0, 0)}}));
+      choices.push_back(r_.concat({{digit(1, 9), more_digits(0), before_point(top, 0, 0)}}));
     }
     const Regex last = r_.either(choices);
     return signed_(m == 1 ? last : r_.both(last, divisible(static_cast<int>(m))));
   }
 
  private:
+  static constexpr uint32_t kMoreWhole = 17, kMaxBehind = 30;
+
   [[noreturn]] void too_hard() {
     fail(Fault::unsupported, "grammar-unsupported",
          "multiples of a number with so large a factor prime to 10 take too large an automaton");
@@ -204,15 +210,15 @@ class Texts {
   }
   // The same behind the point, where texts may be longer (or shorter) than the bound.
   Regex greater_behind(const std::string& than, size_t at, bool exclusive) {
-    if (at == than.size()) return exclusive ? positive_fraction() : digits(0);
+    if (at == than.size()) return exclusive ? positive_fraction() : digits_behind(0);
     const int d = than[at] - '0';
-    return r_.either(r_.concat(digit(d + 1, 9), digits(0)),
+    return r_.either(r_.concat(digit(d + 1, 9), digits_behind(0)),
                      r_.concat(digit(d, d), greater_behind(than, at + 1, exclusive)));
   }
   Regex less_behind(const std::string& than, size_t at, bool exclusive) {
     if (at == than.size()) return exclusive ? r_.nothing() : r_.star(digit(0, 0));
     const int d = than[at] - '0';
-    const Regex more = r_.either(r_.concat(digit(0, d - 1), digits(0)),
+    const Regex more = r_.either(r_.concat(digit(0, d - 1), digits_behind(0)),
                                  r_.concat(digit(d, d), less_behind(than, at + 1, exclusive)));
     return at == 0 ? more : r_.optional(more);
   }
@@ -227,7 +233,7 @@ class Texts {
       tail = r_.concat(r_.byte('.'), greater_behind(behind, 0, exclusive));
     }
     return r_.either(
-        {{r_.concat({{digit(1, 9), digits(n), any_fraction()}}),
+        {{r_.concat({{digit(1, 9), more_digits(n), any_fraction()}}),
           r_.concat(greater(front, 0), any_fraction()), r_.concat(r_.literal(front), tail)}});
   }
   Regex magnitude_to(const Decimal& bound, bool exclusive) {
@@ -336,7 +342,7 @@ Regex number_texts(RegexSet& r, const NumberSet& numbers, bool strict_integers) 
   if (numbers.is_unbounded() && !integers_only && numbers.integers) {
     const Regex sign = r.optional(r.bytes(ByteSet::of('+') | ByteSet::of('-')));
     const Regex power =
-        r.concat({{r.bytes(ByteSet::of('e') | ByteSet::of('E')), sign, texts.digits(1)}});
+        r.concat({{r.bytes(ByteSet::of('e') | ByteSet::of('E')), sign, texts.digits(1, 2)}});
     return r.concat(texts.plain(), r.optional(power));
   }
   std::vector<Regex> all;

@@ -1,8 +1,10 @@
 // Sets of numbers, and the texts that say them. The numbers of a set are exact; of the texts of a
 // number a set may leave some out (which is safe: a grammar then says less than it might):
-//   - a set of all numbers has all JSON texts: 1, 1.0, 1e0;
+//   - a set of all numbers has all JSON texts: 1, 1.0, 1e0; with exponents up to 99;
 //   - a set of all integers has 1 and 1.0;
 //   - every other set has texts without exponents: 1, 1.0, 0.00001.
+// Digits end somewhere, so that every number fits what reads it and no generation runs on forever:
+// 18 before the point (more where a bound has more), 30 behind it.
 #pragma once
 
 #include <optional>
