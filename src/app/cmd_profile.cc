@@ -4,6 +4,7 @@
 #include "app/calibration_flags.h"
 #include "app/command.h"
 #include "app/profile_page.h"
+#include "base/error.h"
 #include "base/file.h"
 #include "compress/profile/profile_pass.h"
 #include "compress/profile/report.h"
