@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <utility>
 
 #include "base/error.h"
 #include "compress/block_error.h"
@@ -62,14 +63,13 @@ ShardContent LayerCompressor::run(const PlannedShard& shard) {
   }
   content.seconds = std::move(work.seconds);
   if (const int64_t dropped = walk_.take_dropped(); dropped > 0) {
-    content.record.notes.push_back({shard.label,
-                                    fmt::format("{} activations set to zero", dropped),
+    content.record.notes.push_back({shard.label, fmt::format("{} activations set to zero", dropped),
                                     "they were not finite numbers"});
   }
   return content;
 }
 
-double LayerCompressor::pass(const PlannedShard& shard) const {
+LayerCompressor::PassSeconds LayerCompressor::pass(const PlannedShard& shard) const {
   const CalibratedLayer layer = walk_.load(static_cast<int32_t>(shard.layer));
   const Targets targets = targets_of(shard);
   StageSeconds seconds;
@@ -80,9 +80,14 @@ double LayerCompressor::pass(const PlannedShard& shard) const {
       std::optional<InputStatistics> statistics = wanted(targets, input);
       walk_.advance(layer, input, statistics ? &*statistics : nullptr);
     }
-    if (walk_.config().n_layers > 1) walk_.finish(layer);
   }
-  return seconds[kTokensStage];
+  PassSeconds out{.parts = std::exchange(seconds[kTokensStage], 0)};
+  if (walk_.config().n_layers > 1) {
+    const StageTimer timer(seconds, kTokensStage);
+    walk_.finish(layer);
+  }
+  out.finish = seconds[kTokensStage];
+  return out;
 }
 
 StageBytes LayerCompressor::bytes(const PlannedShard& shard) const {

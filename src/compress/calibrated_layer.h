@@ -20,9 +20,11 @@ class LayerCompressor {
   // Layer shard.layer, whose inputs are the walk's current ones; afterwards those are the next
   // layer's, except after the last.
   ShardContent run(const PlannedShard& shard);
-  // Lets the tokens through as run() does, measuring what it measures and changing nothing. Returns
-  // the seconds.
-  double pass(const PlannedShard& shard) const;
+  // Lets the tokens through as run() does, measuring what it measures and changing nothing.
+  struct PassSeconds {
+    double parts = 0, finish = 0;  // the last layer is not finished
+  };
+  PassSeconds pass(const PlannedShard& shard) const;
   // Bytes of memory that run() takes at most, by stage.
   StageBytes bytes(const PlannedShard& shard) const;
 

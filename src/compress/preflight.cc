@@ -84,9 +84,10 @@ Calibration some_of(const Calibration& all, int64_t n_tokens) {
 }
 
 // Seconds that the tokens take through a layer: a start, and so much for each more.
-double tokens_seconds(const PreflightJob& job, const PlannedShard& layer,
-                      const std::string& scratch, ThreadPool& threads) {
-  double n[2], s[2];
+LayerCompressor::PassSeconds tokens_seconds(const PreflightJob& job, const PlannedShard& layer,
+                                            const std::string& scratch, ThreadPool& threads) {
+  double n[2];
+  LayerCompressor::PassSeconds s[2];
   for (int i = 0; i < 2; ++i) {
     const Calibration some = some_of(*job.calibration, i == 0 ? kTrialTokens : kLongTrialTokens);
     LayerWalk walk(job.base, some, scratch, Precision::bfloat16, threads);
@@ -97,8 +98,11 @@ double tokens_seconds(const PreflightJob& job, const PlannedShard& layer,
     n[i] = static_cast<double>(some.n_tokens);
   }
   const auto all = static_cast<double>(job.calibration->n_tokens);
-  if (n[1] <= n[0] || s[1] <= s[0]) return s[1] * all / n[1];
-  return s[1] + (all - n[1]) * (s[1] - s[0]) / (n[1] - n[0]);
+  const auto for_all = [&](double few, double more) {
+    if (n[1] <= n[0] || more <= few) return more * all / n[1];
+    return more + (all - n[1]) * (more - few) / (n[1] - n[0]);
+  };
+  return {.parts = for_all(s[0].parts, s[1].parts), .finish = for_all(s[0].finish, s[1].finish)};
 }
 
 const PlannedShard* first_layer(const PreflightJob& job) {
@@ -215,7 +219,9 @@ void time_stages(const PreflightJob& job, ThreadPool& threads, Preflight& needs)
     write_shard(job.base, scratch, layer->file, content);
     trial = content.seconds;
   }
-  if (some) trial[kTokensStage] = tokens_seconds(job, *layer, scratch + "/walk", threads);
+  LayerCompressor::PassSeconds tokens;
+  if (some) tokens = tokens_seconds(job, *layer, scratch + "/walk", threads);
+  trial.erase(kTokensStage);
   std::filesystem::remove_all(scratch);
   int64_t layers_left = 0, rounded_left = 0, layers_rounded_left = 0;
   for (const size_t i : job.left) {
@@ -234,12 +240,14 @@ void time_stages(const PreflightJob& job, ThreadPool& threads, Preflight& needs)
     double times = per(rounded_left, elements(*layer, true));
     if (stage == kWriteStage) {
       times = per(needs.output, layer_bytes.kept + layer_bytes.made);
-    } else if (stage == kTokensStage) {
-      times = static_cast<double>(layers_left);
     } else if (job.calibration != nullptr) {
       times = per(layers_rounded_left, elements(*layer, true));
     }
     needs.seconds[stage] = s * times;
+  }
+  if (some && layers_left > 0) {
+    needs.seconds[kTokensStage] = static_cast<double>(layers_left) * tokens.parts +
+                                  static_cast<double>(layers_left - 1) * tokens.finish;
   }
 }
 
