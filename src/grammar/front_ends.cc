@@ -38,6 +38,14 @@ std::shared_ptr<const Grammar> compile_gbnf(std::string_view text, std::string_v
   return Grammar::compile(std::move(builder), node);
 }
 
+std::shared_ptr<const Grammar> compile_lark(std::string_view text, std::string_view where,
+                                            const LarkOptions& options,
+                                            const GrammarLimits& limits) {
+  GrammarBuilder builder(limits);
+  const GrammarNode node = add_lark(builder, text, where, options);
+  return Grammar::compile(std::move(builder), node);
+}
+
 namespace {
 
 constexpr Token kLastToken = (1 << 22) - 1;

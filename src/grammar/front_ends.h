@@ -6,11 +6,13 @@
 // "grammar-limit").
 #pragma once
 
-#include <optional>
+#include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "base/json.h"
 #include "grammar/grammar.h"
 #include "text/tokenizer.h"
 
@@ -27,6 +29,18 @@ GrammarNode add_choice(GrammarBuilder& builder, std::span<const std::string> cho
 GrammarNode add_gbnf(GrammarBuilder& builder, std::string_view text, std::string_view where,
                      const Tokenizer* tokenizer = nullptr);
 
+// Lark as llguidance reads it: rules and TERMINALS, /regex/ (RegexDialect::rust), & and ~ between
+// terminals, %ignore (after any lexeme), %import common, [lazy], [suffix=...], <tokens>, %json and
+// %regex. The whole is the rule `start`. As everywhere here lexemes are not greedy, which is Lark's
+// lexer="dynamic". What is not understood is refused, not passed over.
+struct LarkOptions {
+  const Tokenizer* tokenizer = nullptr;
+  // What %json {...} stands for; without it such a grammar is refused.
+  std::function<GrammarNode(GrammarBuilder&, const Json& schema, const std::string& where)> json;
+};
+GrammarNode add_lark(GrammarBuilder& builder, std::string_view text, std::string_view where,
+                     const LarkOptions& options = {});
+
 // The same, compiled.
 std::shared_ptr<const Grammar> compile_regex(std::string_view pattern, std::string_view where,
                                              const GrammarLimits& limits = {});
@@ -34,6 +48,10 @@ std::shared_ptr<const Grammar> compile_choice(std::span<const std::string> choic
                                               const GrammarLimits& limits = {});
 std::shared_ptr<const Grammar> compile_gbnf(std::string_view text, std::string_view where,
                                             const Tokenizer* tokenizer = nullptr,
+                                            const GrammarLimits& limits = {});
+
+std::shared_ptr<const Grammar> compile_lark(std::string_view text, std::string_view where,
+                                            const LarkOptions& options = {},
                                             const GrammarLimits& limits = {});
 
 // <name>, <[id]>, <[first-last,...]>, <[^...]>, <[*]>: from the < on. Shared by GBNF and Lark.

@@ -37,6 +37,10 @@ char32_t TextCursor::take_escape() {
       return '\r';
     case 't':
       return '\t';
+    case 'b':
+      return '\b';
+    case 'f':
+      return '\f';
     case 'x':
     case 'u':
     case 'U': {

@@ -37,7 +37,7 @@ class TextCursor {
   // White space and comments; `comment`: what begins one, to the end of the line.
   void skip_blank(std::string_view comment, bool newlines = true);
   char32_t take_char();  // one character of valid UTF-8
-  // After a backslash: n r t \ " ' [ ] - / xHH uXXXX UXXXXXXXX
+  // After a backslash: n r t b f \ " ' [ ] - / xHH uXXXX UXXXXXXXX
   char32_t take_escape();
   std::optional<uint32_t> take_number(const GrammarLimits& limits);
   // [letters, digits and `others`], at least one; empty if none stands here
