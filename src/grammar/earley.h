@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <span>
+#include <tuple>
 #include <vector>
 
 #include "grammar/grammar.h"
@@ -62,14 +63,20 @@ class EarleyRows {
 
   struct Item {
     uint32_t node = 0, origin = 0, tally = 0;
-    friend auto operator<=>(const Item&, const Item&) = default;
+    friend bool operator==(const Item&, const Item&) = default;
+    friend bool operator<(const Item& a, const Item& b) {
+      return std::tie(a.node, a.origin, a.tally) < std::tie(b.node, b.origin, b.tally);
+    }
   };
   // The item after a symbol.
   struct Move {
     uint32_t symbol = 0;  // lexeme, token set or rule
     Item to;
     bool finishes = false;  // `to` is final and has nothing behind
-    friend auto operator<=>(const Move&, const Move&) = default;
+    friend bool operator==(const Move&, const Move&) = default;
+    friend bool operator<(const Move& a, const Move& b) {
+      return std::tie(a.symbol, a.to) < std::tie(b.symbol, b.to);
+    }
   };
   struct Row {
     bool accepts = false;

@@ -26,6 +26,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -172,13 +173,17 @@ class Grammar {
     SymbolKind kind = SymbolKind::lexeme;
     uint32_t id = 0;
     friend bool operator==(Symbol, Symbol) = default;
-    friend auto operator<=>(Symbol, Symbol) = default;
+    friend bool operator<(Symbol a, Symbol b) {
+      return std::tie(a.kind, a.id) < std::tie(b.kind, b.id);
+    }
   };
   struct Edge {
     Symbol symbol;
     uint32_t target = 0;  // node
     friend bool operator==(const Edge&, const Edge&) = default;
-    friend auto operator<=>(const Edge&, const Edge&) = default;
+    friend bool operator<(const Edge& a, const Edge& b) {
+      return std::tie(a.symbol, a.target) < std::tie(b.symbol, b.target);
+    }
   };
   struct Node {
     uint32_t rule = 0;

@@ -12,12 +12,12 @@ namespace {
 // One of the two lanes of a digest. Seeded once per process, so that nobody outside can aim at two
 // alike; the multiplication of wyhash.
 uint64_t mixed(uint64_t a, uint64_t b) {
-  static const std::array<uint64_t, 2> seeds = [] {
+  static const std::array<uint64_t, 2> kSeeds = [] {
     std::random_device random;
     const auto draw = [&] { return (uint64_t{random()} << 32) | random(); };
     return std::array<uint64_t, 2>{draw(), draw()};
   }();
-  const auto product = static_cast<unsigned __int128>(a ^ seeds[0]) * (b ^ seeds[1]);
+  const auto product = static_cast<unsigned __int128>(a ^ kSeeds[0]) * (b ^ kSeeds[1]);
   return static_cast<uint64_t>(product >> 64) ^ static_cast<uint64_t>(product);
 }
 

@@ -27,7 +27,7 @@ constexpr uint32_t kUnbounded = UINT32_MAX;  // as a maximum of a repetition
 struct Regex {
   uint32_t id = 0;  // 0: the empty language
   friend bool operator==(Regex, Regex) = default;
-  friend auto operator<=>(Regex, Regex) = default;
+  friend bool operator<(Regex a, Regex b) { return a.id < b.id; }
 };
 
 // Names an expression in every RegexSet of this process: equal if the expressions are built alike.
