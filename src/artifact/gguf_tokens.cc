@@ -58,8 +58,8 @@ class TokenWriter {
   }
 
   const JsonMap& object(const JsonMap& parent, const char* key) const {
-    static const JsonMap empty = JsonMap::object();
-    if (!parent.is_object() || !parent.contains(key) || parent[key].is_null()) return empty;
+    static const JsonMap kEmpty = JsonMap::object();
+    if (!parent.is_object() || !parent.contains(key) || parent[key].is_null()) return kEmpty;
     if (!parent[key].is_object()) unsupported("{}: expected an object", key);
     return parent[key];
   }

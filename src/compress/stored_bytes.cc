@@ -1,5 +1,7 @@
 #include "compress/stored_bytes.h"
 
+#include <fmt/format.h>
+
 #include <numeric>
 
 namespace sinter {
