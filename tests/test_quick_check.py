@@ -151,6 +151,29 @@ def test_what_cannot_be_checked_is_refused_before_anything_is_written(sinter, tm
     assert out["quick_check"]["outcome"] == "nothing found" and out["quick_check"]["text"]["tokens"] > 0
 
 
+def test_where_memory_does_not_do_for_both_models_it_is_left_out_and_said(sinter, tmp_path):
+    made = compress(sinter, tmp_path / "o").json()
+    assert made["took"]["memory"] == pytest.approx(made["expected"]["memory"], rel=0.15)
+    needs = made["expected"]["memory_by_stage"]
+    check = needs.pop("quick check")
+    assert check > max(needs.values())
+    memory = (check + max(needs.values())) // 2
+    result = compress(sinter, tmp_path / "small", "--memory", memory)
+    assert result.json()["expected"]["no_room_for_check"] >= check * 0.9
+    left_out = json.loads((tmp_path / "small/manifest.json").read_text())["quick_check"]
+    assert left_out["outcome"] == "not run" and "MiB of memory" in left_out["reasons"][0]
+    shown = sinter("compress", PEBBLE, "-r", "recipes/int3.yaml", "-o", tmp_path / "shown", "--memory", memory)
+    assert "quick check at the end will be left out" in shown.err and "not run" in shown.out
+    # With room, the same command makes it, and no weight anew.
+    later = compress(sinter, tmp_path / "small").json()
+    assert later["shards_made"] == 0 and later["quick_check"]["outcome"] != "not run"
+    # Who asks for it by name is told before anything is done.
+    refused = compress(sinter, tmp_path / "asked", "--memory", memory, "--check-suite", "suites/pebble", code=6)
+    assert "preflight-memory" in refused.err and "--no-check" in refused.err
+    assert not list((tmp_path / "asked").glob("*"))
+    compress(sinter, tmp_path / "asked", "--memory", memory, "--no-check")
+
+
 def test_it_stops_at_its_time_limit_and_says_so(sinter, tmp_path):
     check = compress(sinter, tmp_path / "o", "--check-seconds", "0.001").json()["quick_check"]
     assert check["out_of_time"] is True and 1 <= check["items"]["ran"] < 64

@@ -10,9 +10,11 @@
 #include "app/quick_check.h"
 #include "backend/peaks.h"
 #include "base/error.h"
+#include "base/huge_buffer.h"
 #include "compress/compress.h"
 #include "compress/format_choice.h"
 #include "compress/output.h"
+#include "compress/preflight.h"
 
 namespace sinter {
 namespace {
@@ -47,11 +49,19 @@ std::optional<Suite> suite_to_check(const Options& o, const std::string& folder)
 }
 
 // Made once: a manifest that holds the same check already keeps it.
-void check_behaviour(const Options& o, const QuickCheckOptions& check, Manifest& manifest) {
-  const Json& old = manifest.quick_check;
-  if (old.is_object() && old.value("settings", Json()) == check_settings(check)) return;
-  manifest.quick_check = quick_check(o.model, o.out, check);
-  write_manifest(o.out, manifest);
+void check_behaviour(const Options& o, const QuickCheckOptions& check, CompressResult& r) {
+  if (is_checked(r.manifest.quick_check, check)) return;
+  const int64_t needs = resident_bytes() + r.check_bytes;
+  const bool fits = o.no_preflight || needs <= free_room(o.out, o.memory).memory;
+  if (!fits && !o.check_suite.empty()) {
+    fail(Fault::exhausted, "preflight-memory",
+         "{} is finished, but its quick check needs {} MiB of memory, more than is free; the same "
+         "command goes on with the check, --no-check leaves it out",
+         o.out, needs >> 20);
+  }
+  r.manifest.quick_check =
+      fits ? quick_check(o.model, o.out, check) : check_without_room(check, needs);
+  write_manifest(o.out, r.manifest);
 }
 
 std::string stages_text(const StageSeconds& seconds) {
@@ -66,13 +76,23 @@ std::string stages_text(const StageSeconds& seconds) {
 
 void announce(const Preflight& needs) {
   constexpr double kMiB = 1 << 20;
-  fmt::print(stderr, "expected: {:.0f} MiB of memory, {:.0f} MiB of disk{}, {}\n",
+  const auto worst = std::max_element(needs.bytes.begin(), needs.bytes.end(),
+                                      [](auto& a, auto& b) { return a.second < b.second; });
+  fmt::print(stderr, "expected: {:.0f} MiB of memory ({}), {:.0f} MiB of disk{}, {}\n",
              static_cast<double>(needs.memory) / kMiB,
+             worst == needs.bytes.end() ? "" : worst->first,
              static_cast<double>(needs.output + needs.scratch) / kMiB,
              needs.scratch == 0 ? ""
                                 : fmt::format(" ({:.0f} of it until it is done)",
                                               static_cast<double>(needs.scratch) / kMiB),
              stages_text(needs.seconds));
+  if (needs.no_room_for_check > 0) {
+    fmt::print(
+        stderr,
+        "the quick check at the end will be left out: both models together would need {:.0f} "
+        "MiB of memory\n",
+        static_cast<double>(needs.no_room_for_check) / kMiB);
+  }
 }
 
 // Of this machine, where the recipe wants to know it: over as many bytes as the model has, for what
@@ -104,6 +124,8 @@ int run(const Options& o) {
     fail(Fault::bad_input, "budget-nothing",
          "--sensitivity: expected a recipe with a budget, found none in {}", o.recipe);
   }
+  std::optional<RunShape> shape;
+  if (!o.no_check) shape = check_shape(o.model, check);
   CompressResult r = compress(o.model, recipe, o.out,
                               {.calibration = calibration ? &*calibration : nullptr,
                                .dialect = &stored_dialect(o.dialect),
@@ -113,9 +135,12 @@ int run(const Options& o) {
                                .read_bytes_per_second = read_rate_for(recipe, o),
                                .preflight = !o.no_preflight,
                                .memory_limit = o.memory,
+                               .check = shape ? &*shape : nullptr,
+                               .check_required = !o.check_suite.empty(),
                                .announce = globals().json ? nullptr : announce,
                                .stop = &interrupted()});
-  if (!o.no_check) check_behaviour(o, check, r.manifest);
+  if (!o.no_check) check_behaviour(o, check, r);
+  const int64_t peak_bytes = peak_rss_bytes();
   const double ratio = static_cast<double>(r.bytes_before) / static_cast<double>(r.bytes_after);
   double worst = 0;
   std::string worst_name;
@@ -139,9 +164,11 @@ int run(const Options& o) {
                 {"shards_kept", r.shards_kept},
                 {"expected",
                  {{"memory", r.predicted.memory},
+                  {"memory_by_stage", r.predicted.bytes},
+                  {"no_room_for_check", r.predicted.no_room_for_check},
                   {"disk", r.predicted.output + r.predicted.scratch},
                   {"seconds", r.predicted.seconds}}},
-                {"took", {{"memory", r.peak_bytes}, {"seconds", r.seconds}}},
+                {"took", {{"memory", peak_bytes}, {"seconds", r.seconds}}},
                 {"not_copied", r.not_copied},
                 {"budget", r.manifest.budget},
                 {"verified", r.manifest.verified},
@@ -158,8 +185,8 @@ int run(const Options& o) {
                         worst_name, o.out, kManifestName);
   }
   if (r.shards_made > 0) {
-    text += fmt::format("  took {:.0f} MiB of memory, {}\n",
-                        static_cast<double>(r.peak_bytes) / kMiB, stages_text(r.seconds));
+    text += fmt::format("  took {:.0f} MiB of memory, {}\n", static_cast<double>(peak_bytes) / kMiB,
+                        stages_text(r.seconds));
   }
   if (r.shards_kept > 0) {
     text += fmt::format("  resumed: {} shards were already there, {} made now\n", r.shards_kept,

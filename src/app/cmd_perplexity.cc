@@ -175,7 +175,7 @@ Score score(const Options& o, Decoder* dense, Decoder& decoder, const Document& 
       for_each_row(decoder, o.engine, part, own);
       continue;
     }
-    for_each_row_pair(*dense, decoder, o.engine, part,
+    for_each_row_pair(*dense, decoder, o.engine, part, 1,
                       [&](int32_t position, std::span<const float> p, std::span<const float> q) {
                         const Token choice = first_choice(p);
                         score.dense.add(p, choice, part[static_cast<size_t>(position)]);

@@ -5,12 +5,14 @@
 namespace sinter {
 
 void for_each_row_pair(Decoder& dense, Decoder& model, const EngineOptions& options,
-                       const std::vector<Token>& tokens, const PairObserver& pair) {
+                       const std::vector<Token>& tokens, int32_t from, const PairObserver& pair) {
   // Engines of the same limits cut a prompt at the same places, so a step of each is the same rows.
   Engine dense_engine(dense, options.limits());
   Engine model_engine(model, options.limits());
   std::vector<float> rows;  // of the dense model's last step
-  size_t next = 0;          // of them, in floats
+  rows.reserve(static_cast<size_t>(options.limits().max_chunk) *
+               static_cast<size_t>(dense.config().vocab));  // address space: used as needed
+  size_t next = 0;                                          // of them, in floats
   std::string error;
   const auto add = [&](Engine& engine, RowObserver observe) {
     engine.add({.prompt = tokens,
@@ -18,7 +20,7 @@ void for_each_row_pair(Decoder& dense, Decoder& model, const EngineOptions& opti
                 .sampling = {},
                 .stop = {},
                 .observe = std::move(observe),
-                .observe_from = 1,
+                .observe_from = from,
                 .on_token = {}},
                [&](const Completion& c) {
                  if (error.empty()) error = c.error;

@@ -12,9 +12,10 @@ namespace sinter {
 using PairObserver = std::function<void(int32_t position, std::span<const float> dense,
                                         std::span<const float> model)>;
 
-// for_each_row of two models of one vocabulary, in turns: one chunk's logits are kept, never a
-// whole text's. Throws what for_each_row throws, naming neither model.
+// for_each_row of two models of one vocabulary, in turns, from position `from` (at least 1) on: one
+// chunk's logits are kept, never a whole text's. Throws what for_each_row throws, naming neither
+// model.
 void for_each_row_pair(Decoder& dense, Decoder& model, const EngineOptions& options,
-                       const std::vector<Token>& tokens, const PairObserver& pair);
+                       const std::vector<Token>& tokens, int32_t from, const PairObserver& pair);
 
 }  // namespace sinter

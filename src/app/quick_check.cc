@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <numeric>
 
 #include "app/divergence.h"
 #include "base/error.h"
 #include "base/progress.h"
 #include "base/random.h"
 #include "base/scratch_directory.h"
+#include "compress/preflight.h"
 #include "gate/engine_subject.h"
 #include "gate/judge.h"
 #include "gate/sample.h"
@@ -107,8 +109,8 @@ class Divergences {
  private:
   void walk(const std::vector<Token>& tokens, size_t from) {
     for_each_row_pair(*dense_.decoder, *model_.decoder, options_, tokens,
-                      [&](int32_t position, std::span<const float> p, std::span<const float> q) {
-                        if (static_cast<size_t>(position) < from) return;
+                      static_cast<int32_t>(from),
+                      [&](int32_t, std::span<const float> p, std::span<const float> q) {
                         const double kl = divergence(p, q);
                         if (!std::isfinite(kl)) {
                           ++not_finite_;
@@ -164,7 +166,7 @@ void check_items(Look& c) {
     for (size_t i = begin; i < end; ++i) {
       const std::optional<Answer>& answer = before.results[i].answer;
       if (!answer || answer->tokens.empty()) continue;
-      std::vector<Token> tokens = baseline.prompt_of(part.items[i - begin]);
+      std::vector<Token> tokens = prompt_of(*c.dense.chat, part.items[i - begin]);
       const size_t from = tokens.size();
       tokens.insert(tokens.end(), answer->tokens.begin(), answer->tokens.end());
       c.divergences.add(tokens, from);
@@ -249,6 +251,44 @@ void judge_divergences(Look& c, const char* source) {
   }
 }
 
+// To what the largest round takes, if every answer is as long as it may be.
+void widen_for_items(const Chat& chat, const QuickCheckOptions& options, RunShape& shape) {
+  const std::vector<size_t> order = stratified_order(*options.suite, options.seed);
+  const size_t asked = std::min(options.items, order.size());
+  int64_t most = 0;
+  for (size_t begin = 0, units = 1; begin < asked;
+       begin += units, units = std::min(2 * units, kRoundUnits)) {
+    std::vector<int64_t> lengths;
+    int64_t prompts = 0;
+    for (size_t i = begin; i < std::min(asked, begin + units); ++i) {
+      const Item& item = options.suite->items[order[i]];
+      const auto prompt = static_cast<int64_t>(prompt_of(chat, item).size());
+      lengths.push_back(prompt + item.max_tokens);
+      prompts += prompt;
+      shape.logit_rows = std::max<int64_t>(shape.logit_rows, item.max_tokens);
+    }
+    shape.step_tokens = std::max(shape.step_tokens, prompts);
+    shape.tokens += prompts;
+    const int64_t tokens = std::accumulate(lengths.begin(), lengths.end(), int64_t{0});
+    if (tokens > most) shape.sequence_tokens = lengths;
+    most = std::max(most, tokens);
+  }
+}
+
+// So that a check that was made already can be told from another.
+Json check_settings(const QuickCheckOptions& options) {
+  return {{"suite", options.suite ? Json(options.suite->digest) : Json()},
+          {"items", options.suite ? options.items : 0},
+          {"seconds", options.seconds},
+          {"seed", options.seed}};
+}
+
+Json not_run(const QuickCheckOptions& options, const std::string& reason) {
+  return {{"outcome", kNotRun},
+          {"reasons", Json::array({reason})},
+          {"settings", check_settings(options)}};
+}
+
 void run(const std::string& dense_dir, const std::string& compressed_dir,
          const QuickCheckOptions& options, Json& record) {
   const std::shared_ptr<Backend> backend =
@@ -277,13 +317,6 @@ void run(const std::string& dense_dir, const std::string& compressed_dir,
 
 }  // namespace
 
-Json check_settings(const QuickCheckOptions& options) {
-  return {{"suite", options.suite ? Json(options.suite->digest) : Json()},
-          {"items", options.suite ? options.items : 0},
-          {"seconds", options.seconds},
-          {"seed", options.seed}};
-}
-
 Json quick_check(const std::string& dense, const std::string& compressed,
                  const QuickCheckOptions& options) {
   Json record = {{"outcome", kNotRun}, {"reasons", Json::array()}};
@@ -297,11 +330,41 @@ Json quick_check(const std::string& dense, const std::string& compressed,
            "--no-check leaves it out",
            compressed, e.what());
     }
-    record = {{"outcome", kNotRun},
-              {"reasons", Json::array({fmt::format("{} (error {})", e.what(), e.code())})},
-              {"settings", check_settings(options)}};
+    record = not_run(options, fmt::format("{} (error {})", e.what(), e.code()));
   }
   return record;
+}
+
+RunShape check_shape(const std::string& dense, const QuickCheckOptions& options) {
+  const EngineLimits limits = options.engine.limits();
+  RunShape shape{.sequence_tokens = std::vector<int64_t>(kSamples, kSampleTokens),
+                 .kv_bytes = options.engine.decoder().kv_bytes,
+                 .tokens = kSamples * kSampleTokens,
+                 .step_tokens = kSamples,
+                 .logit_rows = kSampleTokens};
+  if (!Artifact::open(dense)->text_file("tokenizer.json")) return shape;
+  try {
+    const int64_t before = resident_bytes();
+    const std::shared_ptr<const Chat> chat = load_chat(dense);
+    shape.text_bytes = resident_bytes() - before;  // the heap has room for one of the two later
+    if (options.suite) widen_for_items(*chat, options, shape);
+  } catch (const Error&) {  // NOLINT(bugprone-empty-catch): the check itself will say it
+  }
+  shape.step_tokens = std::min<int64_t>(shape.step_tokens, limits.step_tokens);
+  shape.logit_rows = std::min<int64_t>(shape.logit_rows, limits.max_chunk);
+  return shape;
+}
+
+Json check_without_room(const QuickCheckOptions& options, int64_t bytes) {
+  return not_run(
+      options, fmt::format("both models need {:.0f} MiB of memory, which was not free; check with "
+                           "`sinter gate` where it is, or run the same command again there",
+                           static_cast<double>(bytes) / (1 << 20)));
+}
+
+bool is_checked(const Json& check, const QuickCheckOptions& options) {
+  return check.is_object() && check.value("settings", Json()) == check_settings(options) &&
+         check["outcome"] != kNotRun;
 }
 
 std::string check_text(const Json& check) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "app/loaded_model.h"
+#include "compress/running_bytes.h"
 #include "gate/item.h"
 
 namespace sinter {
@@ -25,15 +26,20 @@ struct QuickCheckOptions {
   const std::atomic<bool>* stop = nullptr;
 };
 
-// What was asked for, so that a check that was made already can be told from another.
-Json check_settings(const QuickCheckOptions& options);
-
 // Both models' directories. Returns the manifest's "quick_check": "outcome" is "nothing found",
-// "damage found" or "not run", "reasons" says why, "settings" are check_settings(). But for a check
+// "damage found" or "not run", "reasons" says why, "settings" what was asked for. But for a check
 // that ran out of time, the same on every machine. Throws Error(interrupted, "interrupted");
 // whatever else goes wrong is an outcome.
 Json quick_check(const std::string& dense, const std::string& compressed,
                  const QuickCheckOptions& options);
+
+// How much of both models runs at once.
+RunShape check_shape(const std::string& dense, const QuickCheckOptions& options);
+
+// What quick_check() returns, of one that there is no memory for.
+Json check_without_room(const QuickCheckOptions& options, int64_t bytes);
+// Whether a manifest's quick_check is the one that these options ask for.
+bool is_checked(const Json& check, const QuickCheckOptions& options);
 
 // A few lines for a person.
 std::string check_text(const Json& check);

@@ -1,7 +1,6 @@
 #include "compress/compress.h"
 
 #include "base/error.h"
-#include "base/huge_buffer.h"
 #include "compress/plan.h"
 #include "compress/preflight.h"
 #include "compress/round.h"
@@ -49,6 +48,8 @@ CompressResult compress(const std::string& model_dir, const Recipe& recipe,
     plan = plan_compression(*base, spent.recipe, dialect);
     work.budget = std::move(spent.record);
   }
+  const int64_t check_bytes =
+      options.check == nullptr ? 0 : running_bytes(*base, plan, *options.check);
   work.verb = "compress";
   work.recipe = recipe.text;
   work.recipe_digest = recipe.digest;
@@ -63,9 +64,18 @@ CompressResult compress(const std::string& model_dir, const Recipe& recipe,
       require_finite_weights(*base, plan.shards[i], dialect, threads);
     }
     if (!options.preflight) return;
-    const PreflightJob job{*base, recipe, dialect, calibration, plan.shards, left, out_dir};
-    predicted = count_needs(job, threads);
-    require_room(predicted, free_room(out_dir, options.memory_limit), job);
+    const PreflightJob job{.base = *base,
+                           .recipe = recipe,
+                           .dialect = dialect,
+                           .calibration = calibration,
+                           .shards = plan.shards,
+                           .left = left,
+                           .directory = out_dir,
+                           .check_bytes = check_bytes,
+                           .check_required = options.check_required};
+    const Room room = free_room(out_dir, options.memory_limit);
+    predicted = count_needs(job, room, threads);
+    require_room(predicted, room, job);
     time_stages(job, threads, predicted);
     if (options.announce) options.announce(predicted);
   };
@@ -84,7 +94,7 @@ CompressResult compress(const std::string& model_dir, const Recipe& recipe,
   for (const PlannedShard& shard : plan.shards) work.files.push_back(shard.file);
   CompressResult result = write_shards(*base, out_dir, options, work);
   result.predicted = std::move(predicted);
-  result.peak_bytes = peak_rss_bytes();
+  result.check_bytes = check_bytes;
   maker.remove_scratch();
   return result;
 }

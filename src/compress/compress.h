@@ -14,6 +14,7 @@
 #include "artifact/store.h"
 #include "compress/calibration.h"
 #include "compress/recipe.h"
+#include "compress/running_bytes.h"
 #include "compress/stages.h"
 
 namespace sinter {
@@ -27,6 +28,8 @@ struct CompressOptions {
   double read_bytes_per_second = 0;  // of a budget in tokens/s: of this machine; 0 = unknown
   bool preflight = true;             // count and time before the first shard (preflight.h)
   int64_t memory_limit = 0;          // bytes that the process may take; 0 = what is free
+  const RunShape* check = nullptr;   // how the result will run beside the base, if it will
+  bool check_required = false;       // refuse to begin where memory will not do for that
   std::function<void(const Preflight&)> announce = nullptr;  // called before the first shard
   const std::atomic<bool>* stop = nullptr;  // when true: finish the layer, then Fault::interrupted
 };
@@ -39,7 +42,7 @@ struct CompressResult {
   int64_t shards_kept = 0;              // found finished
   Preflight predicted;                  // by this run; of the shards that it then made
   StageSeconds seconds;                 // what they took
-  int64_t peak_bytes = 0;               // resident, of this process so far
+  int64_t check_bytes = 0;              // that CompressOptions::check would add
   std::vector<std::string> not_copied;  // files left out by this run (copy_other_files)
 };
 

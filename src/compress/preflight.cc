@@ -115,6 +115,13 @@ std::string trial_directory(const PreflightJob& job) {
   return job.directory + "/preflight.scratch";
 }
 
+// Where a stage takes too much memory.
+const char* remedy_for(const std::string& stage) {
+  if (stage == kTokensStage) return "give a smaller --sequence-tokens";
+  if (stage == kCheckStage) return "leave that check out (--no-check)";
+  return "use a recipe without that step, or a machine with more";
+}
+
 std::string mib(int64_t bytes) {
   return fmt::format("{:.0f} MiB", static_cast<double>(bytes) / kMiB);
 }
@@ -150,7 +157,7 @@ Room free_room(const std::string& directory, int64_t most) {
   return room;
 }
 
-Preflight count_needs(const PreflightJob& job, ThreadPool& threads) {
+Preflight count_needs(const PreflightJob& job, const Room& room, ThreadPool& threads) {
   Preflight needs;
   StoredBytes stored(job.dialect);
   const int64_t now = resident_bytes();
@@ -180,6 +187,11 @@ Preflight count_needs(const PreflightJob& job, ThreadPool& threads) {
     needs.scratch = walk.disk_bytes();
     std::filesystem::remove_all(trial_directory(job));
   }
+  if (job.check_bytes > 0) {
+    const bool fits = now + job.check_bytes <= room.memory;
+    if (fits || job.check_required) raise(kCheckStage, job.check_bytes);
+    if (!fits) needs.no_room_for_check = now + job.check_bytes;
+  }
   for (const auto& [stage, bytes] : needs.bytes) needs.memory = std::max(needs.memory, bytes);
   return needs;
 }
@@ -191,9 +203,7 @@ void require_room(const Preflight& needs, const Room& room, const PreflightJob& 
                          [](const auto& a, const auto& b) { return a.second < b.second; });
     fail(Fault::exhausted, "preflight-memory",
          "{}: needs {} of memory ({}), found {} free; free some, or {}", job.base.directory(),
-         mib(needs.memory), worst->first, mib(room.memory),
-         worst->first == kTokensStage ? "give a smaller --sequence-tokens"
-                                      : "use a recipe without that step, or a machine with more");
+         mib(needs.memory), worst->first, mib(room.memory), remedy_for(worst->first));
   }
   if (needs.output + needs.scratch > room.disk) {
     fail(Fault::exhausted, "preflight-disk",

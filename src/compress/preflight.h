@@ -26,10 +26,12 @@ struct PreflightJob {
   std::span<const PlannedShard> shards;
   std::span<const size_t> left;  // of them to be made
   std::string directory;         // that is written to
+  int64_t check_bytes = 0;       // that the quick check adds; 0 = there will be none
+  bool check_required = false;   // else it gives way where there is no room for it alone
 };
 
 // Without the times. Throws what opening the model throws.
-Preflight count_needs(const PreflightJob& job, ThreadPool& threads);
+Preflight count_needs(const PreflightJob& job, const Room& room, ThreadPool& threads);
 // Throws Error(exhausted, "preflight-memory" | "preflight-disk") with the remedy.
 void require_room(const Preflight& needs, const Room& room, const PreflightJob& job);
 // Fills in the times.

@@ -11,17 +11,20 @@ namespace sinter {
 // Tokens pass through a layer.
 inline constexpr const char* kTokensStage = "tokens";
 inline constexpr const char* kWriteStage = "write";
+// The result beside the base, when it is finished.
+inline constexpr const char* kCheckStage = "quick check";
 
 using StageSeconds = std::map<std::string, double>;
 using StageBytes = std::map<std::string, int64_t>;  // resident while it runs
 
 // What a compression is expected to take.
 struct Preflight {
-  StageSeconds seconds;  // empty = not timed
-  StageBytes bytes;      // of the whole process
-  int64_t memory = 0;    // the most of them
-  int64_t output = 0;    // bytes of the shards to be made
-  int64_t scratch = 0;   // bytes on disk that are gone in the end
+  StageSeconds seconds;           // empty = not timed
+  StageBytes bytes;               // of the whole process
+  int64_t memory = 0;             // the most of them
+  int64_t no_room_for_check = 0;  // of memory that the quick check would take; 0 = there is room
+  int64_t output = 0;             // bytes of the shards to be made
+  int64_t scratch = 0;            // bytes on disk that are gone in the end
   double total_seconds() const;
 };
 

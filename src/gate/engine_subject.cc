@@ -106,10 +106,10 @@ Json EngineSubject::identity() const {
           {"engine", engine_}};
 }
 
-std::vector<Token> EngineSubject::prompt_of(const Item& item) const {
+std::vector<Token> prompt_of(const Chat& chat, const Item& item) {
   Json extra = Json::object();
   if (!item.response_format.is_null()) extra["response_format"] = item.response_format;
-  return chat_->encode({.messages = item.messages, .tools = item.tools, .extra = extra});
+  return chat.encode({.messages = item.messages, .tools = item.tools, .extra = extra});
 }
 
 void EngineSubject::generate(std::span<const Item* const> items, const Done& done) {
@@ -123,7 +123,7 @@ void EngineSubject::generate(std::span<const Item* const> items, const Done& don
   for (size_t i = 0; i < items.size(); ++i) {
     try {
       Request request;
-      request.prompt = prompt_of(*items[i]);
+      request.prompt = prompt_of(*chat_, *items[i]);
       const auto n_prompt = static_cast<int32_t>(request.prompt.size());
       request.max_new_tokens = items[i]->max_tokens;
       request.stop = chat_->stop();
@@ -160,7 +160,7 @@ void EngineSubject::score(std::span<const Forced> forced, const Scored& done) {
   for (size_t i = 0; i < forced.size(); ++i) {
     try {
       Request request;
-      request.prompt = prompt_of(*forced[i].item);
+      request.prompt = prompt_of(*chat_, *forced[i].item);
       const auto n_prompt = static_cast<int32_t>(request.prompt.size());
       const std::vector<Token> continuation = chat_->tokenizer().encode(
           forced[i].continuation, {.add_special = false, .parse_special = true});

@@ -11,6 +11,9 @@
 
 namespace sinter {
 
+// What a model is given for an item.
+std::vector<Token> prompt_of(const Chat& chat, const Item& item);
+
 class EngineSubject final : public Subject {
  public:
   // `engine` describes what else could explain a difference (backend, activation mode, limits that
@@ -23,9 +26,6 @@ class EngineSubject final : public Subject {
   void score(std::span<const Forced> forced, const Scored& done) override;
   std::unique_ptr<TextWalk> walk(const std::string& text) override;
   Json costs() const override;
-
-  // What the model is given for an item.
-  std::vector<Token> prompt_of(const Item& item) const;
 
  private:
   std::shared_ptr<const Artifact> artifact_;
