@@ -30,7 +30,7 @@ OwnedTensor dense_tensor(const std::string& name, const StoredTensor& like, MatV
 
 struct LayerCompressor::Work {
   CalibratedLayer layer;
-  Targets targets;
+  LayerTargets targets;
   std::array<std::optional<RoundedMatrix>, kLayerLinears.size()> rounded;
   std::array<ManifestTensor, kLayerLinears.size()> records;
   std::array<float, kLayerLinears.size()> input_scales{};
@@ -41,12 +41,13 @@ struct LayerCompressor::Work {
 ShardContent LayerCompressor::run(const PlannedShard& shard) {
   const auto index = static_cast<int32_t>(shard.layer);
   Work work{.layer = walk_.load(index),
-            .targets = targets_of(shard),
+            .targets = targets_of(walk_.config(), walk_.names(), shard),
             .rounded = {},
             .records = {},
             .notes = {},
             .seconds = {}};
-  if (!recipe_.transforms.empty()) transform(work);
+  transform_layer(base_, recipe_.transforms, work.targets, walk_, work.layer, work.notes,
+                  work.seconds);
   for (const LayerInput input : kLayerInputs) {
     std::optional<InputStatistics> statistics = wanted(work.targets, input);
     InputStatistics* const known = statistics ? &*statistics : nullptr;
@@ -71,11 +72,11 @@ ShardContent LayerCompressor::run(const PlannedShard& shard) {
 
 LayerCompressor::PassSeconds LayerCompressor::pass(const PlannedShard& shard) const {
   const CalibratedLayer layer = walk_.load(static_cast<int32_t>(shard.layer));
-  const Targets targets = targets_of(shard);
+  const LayerTargets targets = targets_of(walk_.config(), walk_.names(), shard);
   StageSeconds seconds;
   {
     const StageTimer timer(seconds, kTokensStage);
-    if (!recipe_.transforms.empty()) inputs_of_transforms(layer);
+    if (!recipe_.transforms.empty()) inputs_of_transforms(recipe_.transforms, walk_, layer);
     for (const LayerInput input : kLayerInputs) {
       std::optional<InputStatistics> statistics = wanted(targets, input);
       walk_.advance(layer, input, statistics ? &*statistics : nullptr);
@@ -91,7 +92,7 @@ LayerCompressor::PassSeconds LayerCompressor::pass(const PlannedShard& shard) co
 }
 
 StageBytes LayerCompressor::bytes(const PlannedShard& shard) const {
-  const Targets targets = targets_of(shard);
+  const LayerTargets targets = targets_of(walk_.config(), walk_.names(), shard);
   const auto shape = [&](LayerLinear l) {
     return layer_linear(walk_.config(), walk_.names(), static_cast<int32_t>(shard.layer), l);
   };
@@ -107,7 +108,7 @@ StageBytes LayerCompressor::bytes(const PlannedShard& shard) const {
   if (!recipe_.transforms.empty()) {
     int64_t grams = 0;
     for (const LayerInput input : kLayerInputs) {
-      if (transforms_want_gram(input)) grams += gram_bytes(input);
+      if (want_gram(recipe_.transforms, input)) grams += gram_bytes(input);
       raise(kTokensStage, held + grams + walk_.group_bytes(input));
     }
     for (const auto& step : recipe_.transforms) {
@@ -138,24 +139,7 @@ StageBytes LayerCompressor::bytes(const PlannedShard& shard) const {
   return bytes;
 }
 
-LayerCompressor::Targets LayerCompressor::targets_of(const PlannedShard& shard) const {
-  Targets targets;
-  for (const LayerLinear l : kLayerLinears) {
-    const std::string module =
-        layer_linear(walk_.config(), walk_.names(), static_cast<int32_t>(shard.layer), l).module;
-    for (const PlannedTensor& t : shard.tensors) {
-      if (t.module == module) targets[static_cast<size_t>(l)] = t.target;
-    }
-  }
-  return targets;
-}
-
-bool LayerCompressor::transforms_want_gram(LayerInput input) const {
-  return std::any_of(recipe_.transforms.begin(), recipe_.transforms.end(),
-                     [&](const auto& step) { return step->needs_gram(input); });
-}
-
-std::optional<InputStatistics> LayerCompressor::wanted(const Targets& targets,
+std::optional<InputStatistics> LayerCompressor::wanted(const LayerTargets& targets,
                                                        LayerInput input) const {
   bool any = false, gram = false;
   for (const LayerLinear l : readers_of(input)) {
@@ -166,44 +150,6 @@ std::optional<InputStatistics> LayerCompressor::wanted(const Targets& targets,
   }
   if (!any) return std::nullopt;
   return InputStatistics(walk_.input_size(input), gram);
-}
-
-std::vector<InputStatistics> LayerCompressor::inputs_of_transforms(
-    const CalibratedLayer& layer) const {
-  std::vector<InputStatistics> inputs;
-  for (const LayerInput input : kLayerInputs) {
-    walk_.advance(layer, input,
-                  &inputs.emplace_back(walk_.input_size(input), transforms_want_gram(input)));
-  }
-  return inputs;
-}
-
-void LayerCompressor::transform(Work& work) const {
-  std::vector<InputStatistics> inputs;
-  {
-    const StageTimer timer(work.seconds, kTokensStage);
-    inputs = inputs_of_transforms(work.layer);
-  }
-
-  const ModuleNames& names = walk_.names();
-  const std::string prefix = fmt::format(fmt::runtime(names.layer), work.layer.index);
-  const std::array<std::string, kLayerInputs.size()> norms = {names.attn_norm, names.attn_sub_norm,
-                                                              names.ffn_norm, names.ffn_sub_norm};
-  std::array<DType, kLayerInputs.size()> types{};
-  for (size_t i = 0; i < norms.size(); ++i) {
-    const StoredTensor* t = base_.checkpoint().find(prefix + norms[i]);
-    types[i] = t == nullptr ? DType::f32 : t->dtype;
-  }
-  const LayerToTransform job{.layer = work.layer,
-                             .walk = walk_,
-                             .inputs = inputs,
-                             .targets = work.targets,
-                             .norm_types = types,
-                             .notes = work.notes};
-  for (const auto& step : recipe_.transforms) {
-    const StageTimer timer(work.seconds, step->method());
-    step->apply(job);
-  }
 }
 
 void LayerCompressor::round(Work& work, LayerInput input, const InputStatistics* statistics) const {

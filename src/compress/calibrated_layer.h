@@ -8,6 +8,7 @@
 #include "compress/plan.h"
 #include "compress/recipe.h"
 #include "compress/shards.h"
+#include "compress/transform_layer.h"
 
 namespace sinter {
 
@@ -29,15 +30,9 @@ class LayerCompressor {
   StageBytes bytes(const PlannedShard& shard) const;
 
  private:
-  using Targets = std::array<RoundTarget, kLayerLinears.size()>;
   struct Work;
-  Targets targets_of(const PlannedShard& shard) const;
-  void transform(Work& work) const;
   // The statistics that the readers of an input need, if any.
-  std::optional<InputStatistics> wanted(const Targets& targets, LayerInput input) const;
-  bool transforms_want_gram(LayerInput input) const;
-  // Of every input, in order of kLayerInputs, the layer as it is.
-  std::vector<InputStatistics> inputs_of_transforms(const CalibratedLayer& layer) const;
+  std::optional<InputStatistics> wanted(const LayerTargets& targets, LayerInput input) const;
   void round(Work& work, LayerInput input, const InputStatistics* statistics) const;
   void store_kv(const Work& work, ShardContent& content) const;
   ShardContent store(const Work& work, const PlannedShard& shard) const;

@@ -43,6 +43,7 @@ MeasurementPlan plan_formats(const Artifact& base, const Recipe& recipe, const C
   StoredBytes stored(dialect);
   MeasurementPlan plan;
   plan.scored_tokens = budget.tokens;
+  plan.transforms = recipe.transforms;
   Sensitivity& s = plan.sensitivity;
   s.base_digest = base.digest();
   s.corpus_digest = calibration == nullptr ? "" : calibration->digest;
@@ -53,6 +54,9 @@ MeasurementPlan plan_formats(const Artifact& base, const Recipe& recipe, const C
   }
   for (size_t shard = 0; shard < plain.shards.size(); ++shard) {
     const auto layer = static_cast<int32_t>(plain.shards[shard].layer);
+    if (layer >= 0 && layer < config.n_layers && !recipe.transforms.empty()) {
+      plan.targets.push_back(targets_of(config, architecture.names, plain.shards[shard]));
+    }
     for (const LayerInput input : kLayerInputs) {
       if (layer < 0 || layer >= config.n_layers) continue;
       MatrixGroup group{.layer = layer,

@@ -9,6 +9,7 @@
 #include "compress/plan.h"
 #include "compress/recipe.h"
 #include "compress/sensitivity.h"
+#include "compress/transform_layer.h"
 
 namespace sinter {
 
@@ -23,6 +24,10 @@ struct GroupJob {
 struct MeasurementPlan {
   Sensitivity sensitivity;     // not measured yet
   std::vector<GroupJob> jobs;  // of its groups
+  // What is done to each layer before its groups are rounded, by the schemes of the recipe's steps:
+  // which will be chosen is not known yet.
+  Transforms transforms;
+  std::vector<LayerTargets> targets;  // of each layer; empty without transforms
   // Bytes of the result that no choice changes: of matrices that are rounded, and of all tensors.
   int64_t fixed_rounded_bytes = 0, fixed_bytes = 0;
   int64_t fixed_weights = 0;  // of matrices that are rounded whatever is chosen

@@ -72,12 +72,6 @@ Recipe parse_recipe(std::string_view text, const std::string& where) {
   }
   if (fields.has("budget")) {
     recipe.budget = read_budget(fields.at("budget"), steps, where);
-    if (!recipe.transforms.empty()) {
-      fail(Fault::bad_input, "recipe-field",
-           "{}: expected only steps that round beside a budget: what it chooses by is measured on "
-           "the weights as they are",
-           fields.place("budget"));
-    }
   }
   if (fields.has("kv_cache")) recipe.kv = read_kv(fields.at("kv_cache"), where);
   recipe.text = text;

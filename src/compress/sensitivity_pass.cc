@@ -24,31 +24,9 @@ namespace fs = std::filesystem;
 constexpr const char* kJournal = "sensitivity.journal";
 constexpr const char* kScratch = "sensitivity.scratch";
 
-// Whole sequences, evenly spread, for scoring; the others are for statistics.
-struct Split {
-  Calibration statistics, scored;
-};
-
 void add_sequence(Calibration& to, const std::vector<Token>& sequence) {
   to.sequences.push_back(sequence);
   to.n_tokens += static_cast<int64_t>(sequence.size());
-}
-
-Split split_calibration(const Calibration& all, int64_t tokens) {
-  Split split;
-  const int64_t wanted = std::min(tokens, all.n_tokens / 2);
-  int64_t seen = 0;
-  for (const auto& sequence : all.sequences) {
-    seen += static_cast<int64_t>(sequence.size());
-    const bool behind =
-        static_cast<double>(split.scored.n_tokens) <
-        static_cast<double>(wanted) * static_cast<double>(seen) / static_cast<double>(all.n_tokens);
-    add_sequence(behind ? split.scored : split.statistics, sequence);
-  }
-  // One sequence cannot be in two parts; better measured on seen tokens than not at all.
-  if (split.scored.sequences.empty()) split.scored = split.statistics;
-  if (split.statistics.sequences.empty()) split.statistics = split.scored;
-  return split;
 }
 
 // A group in some formats, packed; job.w is the layer's.
@@ -156,7 +134,7 @@ class Pass {
              "{}: stopped after measuring {} of {} layers; the same command goes on from there",
              options_.directory, i, n);
       }
-      CalibratedLayer layer = statistics_->load(i);
+      CalibratedLayer layer = load(i);
       Json line = measure_layer(layer);
       if (i + 1 < n) {
         line["next"] = {statistics_->finish(layer), scored_->finish(layer)};
@@ -177,7 +155,7 @@ class Pass {
     for (size_t i = 0; i < choices.size(); ++i) files.push_back(candidate(i));
     Progress progress("measure together", n_layers(), "layers");
     for (int32_t i = 0; i < n_layers(); ++i) {
-      CalibratedLayer layer = statistics_->load(i);
+      CalibratedLayer layer = load(i);
       std::map<std::pair<size_t, int32_t>, std::vector<Matrix>> rounded;  // by group and format
       for (const LayerInput input : kLayerInputs) {
         const size_t g = group_at(i, input);
@@ -244,6 +222,17 @@ class Pass {
       return j.layer == layer && j.input == input;
     });
     return static_cast<size_t>(at - plan_.jobs.begin());
+  }
+
+  // As it will be rounded. The walk over the statistics must stand before it.
+  CalibratedLayer load(int32_t i) {
+    CalibratedLayer layer = statistics_->load(i);
+    if (plan_.transforms.empty()) return layer;
+    std::vector<ManifestNote> notes;  // compress() will make its own
+    StageSeconds seconds;
+    transform_layer(base_, plan_.transforms, plan_.targets[static_cast<size_t>(i)], *statistics_,
+                    layer, notes, seconds);
+    return layer;
   }
 
   std::unique_ptr<RowFile> candidate(size_t i) const {
@@ -313,7 +302,7 @@ class Pass {
     statistics_->start();
     scored_->start();
     for (int32_t i = 0; i < at.layer && at.layer < n_layers(); ++i) {
-      const CalibratedLayer layer = statistics_->load(i);
+      const CalibratedLayer layer = load(i);
       for (LayerWalk* walk : {statistics_.get(), scored_.get()}) {
         for (const LayerInput input : kLayerInputs) walk->advance(layer, input, nullptr);
         walk->finish(layer);
@@ -381,13 +370,30 @@ class Pass {
   const MeasuringOptions& options_;
   ThreadPool& threads_;
   std::string scratch_;
-  Split split_;
+  CalibrationSplit split_;
   MeasurementPlan plan_;
   std::unique_ptr<LayerWalk> statistics_, scored_;
   std::unique_ptr<RowFile> dense_;
 };
 
 }  // namespace
+
+CalibrationSplit split_calibration(const Calibration& all, int64_t tokens) {
+  CalibrationSplit split;
+  const int64_t wanted = std::min(tokens, all.n_tokens / 2);
+  int64_t seen = 0;
+  for (const auto& sequence : all.sequences) {
+    seen += static_cast<int64_t>(sequence.size());
+    const bool behind =
+        static_cast<double>(split.scored.n_tokens) <
+        static_cast<double>(wanted) * static_cast<double>(seen) / static_cast<double>(all.n_tokens);
+    add_sequence(behind ? split.scored : split.statistics, sequence);
+  }
+  // One sequence cannot be in two parts; better measured on seen tokens than not at all.
+  if (split.scored.sequences.empty()) split.scored = split.statistics;
+  if (split.statistics.sequences.empty()) split.statistics = split.scored;
+  return split;
+}
 
 Sensitivity measure_sensitivity(const Artifact& base, const MeasurementPlan& plan,
                                 const MeasuringOptions& options, ThreadPool& threads) {

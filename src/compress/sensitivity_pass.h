@@ -12,6 +12,13 @@
 
 namespace sinter {
 
+// Whole sequences, evenly spread, for scoring; the others are for statistics.
+struct CalibrationSplit {
+  Calibration statistics, scored;
+};
+// `tokens`: to be scored; at most half of all.
+CalibrationSplit split_calibration(const Calibration& all, int64_t tokens);
+
 struct MeasuringOptions {
   const Calibration* calibration = nullptr;
   std::string directory;  // for the journal and what lies on disk meanwhile; must exist
