@@ -41,12 +41,15 @@ CompressResult compress(const std::string& model_dir, const Recipe& recipe,
   }
   const Calibration* const calibration = recipe.needs_calibration() ? options.calibration : nullptr;
   ShardMaker maker(*base, recipe, dialect, calibration, out_dir + "/" + kScratchName, threads);
-  Preflight predicted;
+  Preflight predicted, measuring;
+  double measuring_seconds = 0;
   ShardWork work;
   if (recipe.budget) {
     SpentBudget spent = spend_budget(*base, recipe, plan, dialect, out_dir, options, threads);
     plan = plan_compression(*base, spent.recipe, dialect);
     work.budget = std::move(spent.record);
+    measuring = std::move(spent.predicted);
+    measuring_seconds = spent.seconds;
   }
   const int64_t check_bytes =
       options.check == nullptr ? 0 : running_bytes(*base, plan, *options.check);
@@ -75,7 +78,7 @@ CompressResult compress(const std::string& model_dir, const Recipe& recipe,
                            .check_required = options.check_required};
     const Room room = free_room(out_dir, options.memory_limit);
     predicted = count_needs(job, room, threads);
-    require_room(predicted, room, job);
+    require_room(predicted, room, model_dir, out_dir);
     time_stages(job, threads, predicted);
     if (options.announce) options.announce(predicted);
   };
@@ -94,6 +97,10 @@ CompressResult compress(const std::string& model_dir, const Recipe& recipe,
   for (const PlannedShard& shard : plan.shards) work.files.push_back(shard.file);
   CompressResult result = write_shards(*base, out_dir, options, work);
   result.predicted = std::move(predicted);
+  if (measuring_seconds > 0) {
+    result.predicted.add_before(measuring);
+    result.seconds[kMeasureStage] = measuring_seconds;
+  }
   result.check_bytes = check_bytes;
   maker.remove_scratch();
   return result;

@@ -28,6 +28,14 @@ HeadScore::HeadScore(const Artifact& artifact, const ModelConfig& config, const 
   artifact.release(module, false);
 }
 
+int64_t HeadScore::bytes(const Artifact& artifact, const ModelConfig& c, const ModuleNames& names) {
+  // First beside the head as it is stored, then beside the logits.
+  const int64_t stored =
+      artifact.matrix(c.tied_embeddings ? names.embed : names.head, c.vocab, c.d_model).bytes();
+  const int64_t rows = 4 * kChunkTokens * (3 * int64_t{c.vocab} + 2 * int64_t{c.d_model});
+  return 4 * int64_t{c.vocab} * c.d_model + std::max(stored, rows);
+}
+
 void HeadScore::logits(const RowFile& hidden, int64_t first, MatMut out) {
   x_.resize(out.rows, head_.cols());
   normed_.resize(out.rows, head_.cols());

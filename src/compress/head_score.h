@@ -34,6 +34,9 @@ class HeadScore {
  public:
   HeadScore(const Artifact& artifact, const ModelConfig& config, const ModuleNames& names,
             ThreadPool& threads);
+  // Of memory that one takes at most.
+  static int64_t bytes(const Artifact& artifact, const ModelConfig& config,
+                       const ModuleNames& names);
   // Of the first `rows` rows of each file against those of `dense`.
   std::vector<Divergence> of(const RowFile& dense, std::span<const std::unique_ptr<RowFile>> others,
                              int64_t rows);

@@ -17,7 +17,7 @@ namespace {
 
 // Tokens of the trial: a group of the walk; and of the trial that tells what each more takes.
 constexpr int64_t kTrialTokens = 2048, kLongTrialTokens = 3 * kTrialTokens;
-// Of matrix products, at most (matmul.h), and what the heap keeps.
+// See matmul.h.
 constexpr int64_t kProductBytes = int64_t{14} << 20, kProductThreadBytes = int64_t{1} << 20;
 constexpr double kMiB = 1 << 20;
 
@@ -117,7 +117,7 @@ std::string trial_directory(const PreflightJob& job) {
 
 // Where a stage takes too much memory.
 const char* remedy_for(const std::string& stage) {
-  if (stage == kTokensStage) return "give a smaller --sequence-tokens";
+  if (stage == kTokensStage || stage == kMeasureStage) return "give a smaller --sequence-tokens";
   if (stage == kCheckStage) return "leave that check out (--no-check)";
   return "use a recipe without that step, or a machine with more";
 }
@@ -128,10 +128,11 @@ std::string mib(int64_t bytes) {
 
 }  // namespace
 
-double Preflight::total_seconds() const {
-  double sum = 0;
-  for (const auto& [stage, s] : seconds) sum += s;
-  return sum;
+void Preflight::add_before(const Preflight& other) {
+  seconds.insert(other.seconds.begin(), other.seconds.end());
+  bytes.insert(other.bytes.begin(), other.bytes.end());
+  memory = std::max(memory, other.memory);
+  scratch = std::max(scratch, other.scratch);
 }
 
 int64_t resident_bytes() {
@@ -139,6 +140,10 @@ int64_t resident_bytes() {
   int64_t pages = 0, resident = 0;
   in >> pages >> resident;
   return resident * ::sysconf(_SC_PAGESIZE);
+}
+
+int64_t product_bytes(const ThreadPool& threads) {
+  return kProductBytes + kProductThreadBytes * threads.size();
 }
 
 Room free_room(const std::string& directory, int64_t most) {
@@ -181,7 +186,7 @@ Preflight count_needs(const PreflightJob& job, const Room& room, ThreadPool& thr
     for (const size_t i : job.left) {
       if (job.shards[i].layer < 0) continue;
       for (const auto& [stage, bytes] : layers.bytes(job.shards[i])) {
-        raise(stage, bytes + kProductBytes + kProductThreadBytes * threads.size());
+        raise(stage, bytes + product_bytes(threads));
       }
     }
     needs.scratch = walk.disk_bytes();
@@ -196,20 +201,21 @@ Preflight count_needs(const PreflightJob& job, const Room& room, ThreadPool& thr
   return needs;
 }
 
-void require_room(const Preflight& needs, const Room& room, const PreflightJob& job) {
+void require_room(const Preflight& needs, const Room& room, const std::string& model,
+                  const std::string& directory) {
   if (needs.memory > room.memory) {
     const auto worst =
         std::max_element(needs.bytes.begin(), needs.bytes.end(),
                          [](const auto& a, const auto& b) { return a.second < b.second; });
     fail(Fault::exhausted, "preflight-memory",
-         "{}: needs {} of memory ({}), found {} free; free some, or {}", job.base.directory(),
-         mib(needs.memory), worst->first, mib(room.memory), remedy_for(worst->first));
+         "{}: needs {} of memory ({}), found {} free; free some, or {}", model, mib(needs.memory),
+         worst->first, mib(room.memory), remedy_for(worst->first));
   }
   if (needs.output + needs.scratch > room.disk) {
     fail(Fault::exhausted, "preflight-disk",
          "{}: needs {} of disk ({} of it until it is done), found {} free; free some{}, or give an "
          "OUT on another disk",
-         job.directory, mib(needs.output + needs.scratch), mib(needs.scratch), mib(room.disk),
+         directory, mib(needs.output + needs.scratch), mib(needs.scratch), mib(room.disk),
          needs.scratch > 0 ? ", use fewer --calibration-tokens" : "");
   }
 }

@@ -17,6 +17,8 @@ struct Room {
 // group may use, at most `most` (0 = as much as there is). Disk: of the directory's file system.
 Room free_room(const std::string& directory, int64_t most);
 int64_t resident_bytes();  // of this process, now
+// What matrix products take at most, and what the heap keeps.
+int64_t product_bytes(const ThreadPool& threads);
 
 struct PreflightJob {
   const Artifact& base;
@@ -32,8 +34,10 @@ struct PreflightJob {
 
 // Without the times. Throws what opening the model throws.
 Preflight count_needs(const PreflightJob& job, const Room& room, ThreadPool& threads);
-// Throws Error(exhausted, "preflight-memory" | "preflight-disk") with the remedy.
-void require_room(const Preflight& needs, const Room& room, const PreflightJob& job);
+// `model` and `directory` are for the message. Throws Error(exhausted, "preflight-memory" |
+// "preflight-disk") with the remedy.
+void require_room(const Preflight& needs, const Room& room, const std::string& model,
+                  const std::string& directory);
 // Fills in the times.
 void time_stages(const PreflightJob& job, ThreadPool& threads, Preflight& needs);
 

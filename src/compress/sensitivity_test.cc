@@ -271,6 +271,11 @@ TEST_F(Budgets, SmallFloatsAreCandidates) {
       "test.yaml");
   const CompressResult r = run(recipe, "a", 2, true);
   EXPECT_EQ(r.predicted.output, r.bytes_after);
+  for (const char* stage : {"measure", "rtn", "write"}) {
+    EXPECT_GT(r.predicted.bytes.at(stage), 0) << stage;
+    EXPECT_GT(r.predicted.seconds.at(stage), 0) << stage;
+    EXPECT_GT(r.seconds.at(stage), 0) << stage;
+  }
   const auto artifact = Artifact::open(out("a"));
   const double bits = stored_bits_per_weight(*artifact, r.manifest);
   EXPECT_LE(bits, 4.8);
@@ -325,6 +330,20 @@ TEST_F(Budgets, ChoosesAmongTransformedWeights) {
   const double measured = budget[budget["taken"].get<std::string>()]["together"]["kl"];
   EXPECT_GT(kl, 0.5 * measured);  // scales are searched again, for what was chosen
   EXPECT_LT(kl, 2 * measured);
+}
+
+// Before an hour is spent, not after.
+TEST_F(Budgets, WhatDoesNotFitIsNotMeasured) {
+  const Recipe recipe = budgeted("bits_per_weight: 3");
+  CompressOptions options{.calibration = &calibration_, .threads = 1, .memory_limit = 1 << 20};
+  try {
+    compress(kPebble, recipe, out("a"), options);
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), "preflight-memory");
+    EXPECT_EQ(e.fault(), Fault::exhausted);
+  }
+  EXPECT_TRUE(fs::is_empty(out("a")));
 }
 
 TEST_F(Budgets, OverridesStayAndCount) {

@@ -1,9 +1,11 @@
 #include "compress/spend_budget.h"
 
 #include <filesystem>
+#include <numeric>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "compress/measuring_needs.h"
 #include "compress/shard_maker.h"
 
 namespace sinter {
@@ -31,6 +33,33 @@ std::optional<SpentBudget> chosen_before(const Json& json, const Recipe& recipe,
          sensitivity.groups.size());
   }
   return SpentBudget{with_choice(recipe, sensitivity, choice), chosen.at("record")};
+}
+
+// Of all that will be done: what is measured, and one of the formats, for all will take alike.
+Preflight before_measuring(const Artifact& base, const Recipe& recipe, const CompressPlan& plain,
+                           const StoredDialect& dialect, const MeasurementPlan& plan,
+                           const MeasuringOptions& measuring, const CompressOptions& options,
+                           ThreadPool& threads) {
+  if (!options.preflight) return {};
+  const Room room = free_room(measuring.directory, options.memory_limit);
+  std::vector<size_t> all(plain.shards.size());
+  std::iota(all.begin(), all.end(), 0);
+  const PreflightJob job{
+      .base = base,
+      .recipe = recipe,
+      .dialect = dialect,
+      .calibration = options.calibration,
+      .shards = plain.shards,
+      .left = all,
+      .directory = measuring.directory,
+      .check_bytes = options.check == nullptr ? 0 : running_bytes(base, plain, *options.check),
+      .check_required = options.check_required};
+  require_room(count_needs(job, room, threads), room, base.directory(), measuring.directory);
+  Preflight needs = count_measuring(base, plan, measuring, threads);
+  require_room(needs, room, base.directory(), measuring.directory);
+  time_measuring(base, plan, measuring, threads, needs);
+  if (options.announce) options.announce(needs);
+  return needs;
 }
 
 }  // namespace
@@ -68,6 +97,9 @@ SpentBudget spend_budget(const Artifact& base, const Recipe& recipe, const Compr
   const MeasuringOptions measuring{
       .calibration = options.calibration, .directory = out_dir, .stop = options.stop};
   Sensitivity sensitivity;
+  Preflight predicted;
+  StageSeconds seconds;
+  std::optional<StageTimer> timer(std::in_place, seconds, kMeasureStage);
   if (fs::exists(path)) {
     sensitivity = read_sensitivity(path, plan.sensitivity);
     if (auto before = chosen_before(read_json_file(path), recipe, sensitivity, path)) {
@@ -77,12 +109,16 @@ SpentBudget spend_budget(const Artifact& base, const Recipe& recipe, const Compr
   } else if (!options.sensitivity.empty()) {
     sensitivity = read_sensitivity(options.sensitivity, plan.sensitivity);
   } else {
+    predicted = before_measuring(base, recipe, plain, dialect, plan, measuring, options, threads);
     sensitivity = measure_sensitivity(base, plan, measuring, threads);
   }
   const FormatChoice choice =
       choose_formats(base, plan, sensitivity, *recipe.budget, limit, measuring, threads);
   SpentBudget spent{with_choice(recipe, sensitivity, choice.choice),
                     to_json(choice, plan, sensitivity, *recipe.budget)};
+  timer.reset();
+  spent.predicted = std::move(predicted);
+  spent.seconds = seconds[kMeasureStage];
   Json json = to_json(sensitivity);
   json["chosen"] = {
       {"recipe", recipe.digest}, {"options", choice.choice}, {"record", spent.record}};

@@ -12,12 +12,15 @@
 namespace sinter {
 
 struct SpentBudget {
-  Recipe recipe;  // with what was chosen
-  Json record;    // for the manifest
+  Recipe recipe;             // with what was chosen
+  Json record;               // for the manifest
+  Preflight predicted = {};  // of measuring; empty where nothing was measured
+  double seconds = 0;        // that it took
 };
 
-// `plain` is the recipe's plan. `options.sensitivity` may name a measurement that was made before.
-// Throws as measuring does, Error(incompatible, "sensitivity-differs"), Error(bad_input,
+// `plain` is the recipe's plan. Before anything is measured it is found out whether that and what
+// follows will fit (preflight.h). `options.sensitivity` may name a measurement that was made
+// before. Throws as measuring does, Error(incompatible, "sensitivity-differs"), Error(bad_input,
 // "output-foreign" | "output-resumable" | "output-busy").
 SpentBudget spend_budget(const Artifact& base, const Recipe& recipe, const CompressPlan& plain,
                          const StoredDialect& dialect, const std::string& out_dir,

@@ -11,6 +11,7 @@ namespace sinter {
 // Tokens pass through a layer.
 inline constexpr const char* kTokensStage = "tokens";
 inline constexpr const char* kWriteStage = "write";
+inline constexpr const char* kMeasureStage = "measure";  // for a budget
 // The result beside the base, when it is finished.
 inline constexpr const char* kCheckStage = "quick check";
 
@@ -25,7 +26,7 @@ struct Preflight {
   int64_t no_room_for_check = 0;  // of memory that the quick check would take; 0 = there is room
   int64_t output = 0;             // bytes of the shards to be made
   int64_t scratch = 0;            // bytes on disk that are gone in the end
-  double total_seconds() const;
+  void add_before(const Preflight& other);  // of what is done first, its disk given back
 };
 
 // Adds the time that it lives to a stage.
