@@ -15,7 +15,9 @@ PEBBLE = "models/pebble"
 
 
 def compress(sinter, out, *flags, recipe="recipes/int3.yaml", **more):
-    return sinter("compress", PEBBLE, "-r", recipe, "-o", out, "--json", *flags, **more)
+    """Without a time limit, so that a busy machine answers as a quiet one."""
+    limit = () if "--check-seconds" in flags or "--no-check" in flags else ("--check-seconds", "0")
+    return sinter("compress", PEBBLE, "-r", recipe, "-o", out, "--json", *flags, *limit, **more)
 
 
 @pytest.fixture

@@ -44,7 +44,8 @@ class Calibrated : public testing::Test {
     return compress(kPebble, recipe(steps), out(name),
                     {.calibration = &calibration_,
                      .dialect = &stored_dialect(dialect),
-                     .threads = threads})
+                     .threads = threads,
+                     .preflight = false})
         .manifest;
   }
   std::string code_of(const std::string& steps, const std::string& name, const char* dialect) {
