@@ -84,8 +84,8 @@ int run(const Options& o) {
   }
   const auto base = Artifact::open(o.model);
   const Calibration calibration = o.calibration.read(o.model);
-  const MeasurementPlan plan = plan_formats(*base, recipe, plan_compression(*base, recipe),
-                                            &calibration, default_dialect());
+  const MeasurementPlan plan =
+      plan_formats(*base, recipe, plan_compression(*base, recipe), &calibration, default_dialect());
   Sensitivity sensitivity;
   if (std::filesystem::exists(o.out)) {
     sensitivity = read_sensitivity(o.out, plan.sensitivity);
