@@ -36,6 +36,7 @@ const std::atomic<bool>& interrupted();
 
 extern const Command kInspectCommand;
 extern const Command kRunCommand;
+extern const Command kReplayCommand;
 extern const Command kTokenizeCommand;
 extern const Command kDetokenizeCommand;
 extern const Command kTemplateCommand;

@@ -22,7 +22,7 @@ constexpr const Command* kCommands[] = {
     &kDiffCommand,        &kGateCommand,       &kJudgeCommand,    &kPerplexityCommand,
     &kTokenizeCommand,    &kDetokenizeCommand, &kTemplateCommand, &kActivationsCommand,
     &kDoctorCommand,      &kBenchCommand,      &kSynthCommand,    &kCorpusCommand,
-    &kSensitivityCommand, &kProfileCommand,
+    &kSensitivityCommand, &kProfileCommand,    &kReplayCommand,
 };
 
 std::atomic<bool> g_interrupted = false;

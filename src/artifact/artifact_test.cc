@@ -10,9 +10,9 @@
 #include <fstream>
 
 #include "artifact/dialect.h"
-#include "artifact/mutation.h"
 #include "artifact/quantized.h"
 #include "base/error.h"
+#include "base/mutation.h"
 #include "base/scratch_directory.h"
 
 namespace sinter {

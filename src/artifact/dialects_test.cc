@@ -7,9 +7,9 @@
 #include <fstream>
 
 #include "artifact/artifact.h"
-#include "artifact/mutation.h"
 #include "base/digest.h"
 #include "base/error.h"
+#include "base/mutation.h"
 #include "base/scratch_directory.h"
 
 namespace sinter {

@@ -15,8 +15,8 @@
 #include "artifact/gguf_config.h"
 #include "artifact/gguf_names.h"
 #include "artifact/gguf_write.h"
-#include "artifact/mutation.h"
 #include "base/error.h"
+#include "base/mutation.h"
 #include "base/scratch_directory.h"
 
 namespace sinter {

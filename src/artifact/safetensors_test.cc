@@ -9,9 +9,9 @@
 #include <filesystem>
 #include <fstream>
 
-#include "artifact/mutation.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "base/mutation.h"
 #include "base/scratch_directory.h"
 
 namespace sinter {

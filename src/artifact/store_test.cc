@@ -9,9 +9,9 @@
 #include <filesystem>
 
 #include "artifact/manifest.h"
-#include "artifact/mutation.h"
 #include "artifact/quantized.h"
 #include "base/error.h"
+#include "base/mutation.h"
 #include "base/random.h"
 #include "base/scratch_directory.h"
 

@@ -6,9 +6,9 @@
 
 #include <filesystem>
 
-#include "artifact/mutation.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/mutation.h"
 #include "compress/yaml_tree.h"
 
 namespace sinter {

@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "artifact/mutation.h"
 #include "base/error.h"
+#include "base/mutation.h"
 #include "compress/corpus/number_kinds.h"
 #include "text/utf8.h"
 

@@ -4,8 +4,8 @@
 
 #include <fstream>
 
-#include "artifact/mutation.h"
 #include "base/error.h"
+#include "base/mutation.h"
 #include "base/scratch_directory.h"
 
 namespace sinter {

@@ -12,9 +12,9 @@
 #include <filesystem>
 
 #include "artifact/artifact.h"
-#include "artifact/mutation.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/mutation.h"
 #include "base/progress.h"
 #include "base/random.h"
 #include "base/scratch_directory.h"

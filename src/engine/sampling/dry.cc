@@ -35,7 +35,7 @@ void edit(std::span<float> logits, const SamplingStep& step) {
   std::span<const Token> tokens = step.context.tokens;
   if (p.dry_window >= 0) tokens = tokens.last(std::min(tokens.size(), size_t(p.dry_window)));
   const auto is_breaker = [&](Token t) {
-    return std::find(p.dry_breakers.begin(), p.dry_breakers.end(), t) != p.dry_breakers.end();
+    return std::binary_search(p.dry_breakers.begin(), p.dry_breakers.end(), t);
   };
   const auto last_breaker = std::find_if(tokens.rbegin(), tokens.rend(), is_breaker);
   const auto longest = static_cast<uint32_t>(last_breaker - tokens.rbegin());

@@ -1,5 +1,6 @@
 #include "engine/sampling/params.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -91,6 +92,9 @@ void check_tokens(const SamplingParams& p, int32_t vocab) {
     for (const Token t : word) token("bad_words", t);
   }
   for (const Token t : p.dry_breakers) token("dry_breakers", t);
+  if (!std::is_sorted(p.dry_breakers.begin(), p.dry_breakers.end())) {
+    fail(Fault::bad_input, "sampling-range", "sampling: expected dry_breakers in ascending order");
+  }
 }
 
 // What cannot be honoured is refused.
@@ -103,7 +107,7 @@ void check_together(const SamplingParams& p) {
         "take the sampler \"seed\", which has all",
         processor->name, p.chain.name(), p.chain.text());
   }
-  const bool greedy = p.temperature == 0 || p.temperature < p.chain.rules().greedy_below;
+  const bool greedy = is_greedy(p);
   for (const Processor* processor : {&kTypical, &kXtc}) {
     if (greedy && processor->active(p, {})) {
       fail(Fault::bad_input, "sampling-conflict",
@@ -115,6 +119,19 @@ void check_together(const SamplingParams& p) {
 }
 
 }  // namespace
+
+bool is_greedy(const SamplingParams& p) {
+  return p.temperature == 0 || p.temperature < p.chain.rules().greedy_below;
+}
+
+std::string describe(const SamplingParams& p) {
+  std::string text = fmt::format("sampler {}: ", p.chain.name());
+  for (const Processor* processor : p.chain.order()) {
+    if (!processor->active(p, {}) || (processor->narrow && is_greedy(p))) continue;
+    text += fmt::format("{}, ", processor->name);
+  }
+  return text + (is_greedy(p) ? "the most likely token" : "one draw");
+}
 
 void check(const SamplingParams& params, int32_t vocab) {
   check_ranges(params);

@@ -37,7 +37,7 @@ struct SamplingParams {
   float dry_base = 1.75f;
   int32_t dry_allowed_length = 2;  // matches shorter than this are free
   int32_t dry_window = -1;         // last tokens looked at; -1 = all
-  // No match reaches over these tokens, and they are never taxed.
+  // No match reaches over these tokens, and they are never taxed. Ascending.
   std::vector<Token> dry_breakers = {};
   std::vector<LogitBias> logit_bias = {};
   std::vector<std::vector<Token>> bad_words = {};  // token sequences that must not be completed
@@ -51,6 +51,11 @@ struct SamplingParams {
 // values that cannot hold together or that the chain has no place for. `vocab` bounds token ids;
 // 0: not known yet.
 void check(const SamplingParams& params, int32_t vocab = 0);
+
+bool is_greedy(const SamplingParams& params);
+
+// The steps that will act, for people: "sampler seed: temperature, top_p, one draw".
+std::string describe(const SamplingParams& params);
 
 // Every value, and the chain: all that (with logits and tokens) an answer depends on.
 Json to_json(const SamplingParams& params);

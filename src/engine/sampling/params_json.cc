@@ -46,7 +46,8 @@ Json json_of(float value) { return std::stod(fmt::format("{}", value)); }
 }
 
 int32_t int32_of(const Json& json, const std::string& where) {
-  if (!json.is_number_integer() || json.get<int64_t>() != json.get<int32_t>()) {
+  const bool wide = json.is_number_unsigned() && json.get<uint64_t>() > INT32_MAX;
+  if (!json.is_number_integer() || wide || json.get<int64_t>() != json.get<int32_t>()) {
     wrong(where, "an integer of 32 bits");
   }
   return json.get<int32_t>();

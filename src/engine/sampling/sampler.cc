@@ -61,9 +61,7 @@ Token Sampler::sample(std::span<const float> logits, const SamplingParams& param
          "grammar together ban every token; relax one of them",
          context.tokens.size());
   }
-  if (params.temperature == 0 || params.temperature < step.rules.greedy_below) {
-    return candidates_.best();
-  }
+  if (is_greedy(params)) return candidates_.best();
   if (forced) return allowed.one;
   for (const Processor* p : params.chain.order()) {
     if (p->narrow && p->active(params, context)) p->narrow(candidates_, step);

@@ -296,6 +296,7 @@ TEST(Params, WhatCannotBeHonouredIsRefused) {
   }
   EXPECT_EQ(refused({.logit_bias = {{50, 1}}}), "token-range");
   EXPECT_EQ(refused({.bad_words = {{1, -1}}}), "token-range");
+  EXPECT_EQ(refused({.dry_breakers = {3, 2}}), "sampling-range");
   EXPECT_EQ(refused({.logit_bias = {{5, 1}, {5, 2}}}), "sampling-conflict");
   EXPECT_EQ(refused({.xtc_probability = 0.5f}), "sampling-conflict");  // greedy
   EXPECT_EQ(refused({.typical_p = 0.5f}), "sampling-conflict");
@@ -304,6 +305,14 @@ TEST(Params, WhatCannotBeHonouredIsRefused) {
   EXPECT_EQ(refused({.frequency_penalty = 1}, "hf"), "sampling-conflict");
   EXPECT_EQ(refused({.frequency_penalty = 1}, "vllm"), "");
   EXPECT_EQ(refused({.min_tokens = 1}, "llamacpp"), "sampling-conflict");
+}
+
+TEST(Params, DescribeWhatActs) {
+  EXPECT_EQ(describe({.top_k = 3, .presence_penalty = 1}),
+            "sampler seed: presence_penalty, the most likely token");
+  SamplingParams p{.temperature = 0.5f, .top_k = 3, .min_p = 0.1f};
+  p.chain = SamplerChain::preset("vllm");
+  EXPECT_EQ(describe(p), "sampler vllm: temperature, min_p, top_k, one draw");
 }
 
 TEST(Params, SurviveJson) {
