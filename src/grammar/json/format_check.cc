@@ -5,6 +5,7 @@
 #include <array>
 #include <charconv>
 
+#include "base/error.h"
 #include "grammar/json/ecma_pattern.h"
 
 namespace sinter {
@@ -142,6 +143,15 @@ bool is_uri_template(const std::string& text) {
 
 bool is_json_pointer(const std::string& text) { return matches("(?:/(?:[^~/]|~[01])*)*", text); }
 
+bool is_regex(const std::string& text) {
+  try {
+    EcmaPattern(text, "format");
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 struct Format {
   std::string_view name;
   bool (*check)(const std::string& text);
@@ -163,6 +173,7 @@ const Format kFormats[] = {
     {"iri-reference", [](const std::string& text) { return is_uri_like(text, false, true); }},
     {"uri-template", is_uri_template},
     {"json-pointer", is_json_pointer},
+    {"regex", is_regex},
     {"relative-json-pointer",
      [](const std::string& text) {
        return matches("(?:0|[1-9]\\d*)(?:#|(?:/(?:[^~/]|~[01])*)*)", text);

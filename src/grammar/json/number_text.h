@@ -18,6 +18,7 @@ namespace sinter {
 struct NumberBound {
   Decimal value;
   bool exclusive = false;
+  friend bool operator==(const NumberBound&, const NumberBound&) = default;
 };
 
 struct NumberSet {
@@ -35,6 +36,7 @@ struct NumberSet {
   bool is_empty() const;
   // The members, if they were listed or are few integers in bounds.
   std::optional<std::vector<Decimal>> members() const;
+  friend bool operator==(const NumberSet&, const NumberSet&) = default;
 };
 
 // `strict_integers`: 1.0 is no integer (draft 4). Throws Error(unsupported, "grammar-unsupported")

@@ -143,7 +143,7 @@ SchemaAlgebra::Branches SchemaAlgebra::product(const Branches& a, const Branches
         both.seen.matches.insert(both.seen.matches.end(), y.seen.matches.begin(),
                                  y.seen.matches.end());
       }
-      made.push_back(std::move(both));
+      add_alternative(made, std::move(both));
       if (made.size() > options_.max_alternatives) {
         limit_reached("max_alternatives", options_.max_alternatives,
                       ("schema: " + where + ": too many combinations of alternatives").c_str());
@@ -151,6 +151,63 @@ SchemaAlgebra::Branches SchemaAlgebra::product(const Branches& a, const Branches
     }
   }
   return made;
+}
+
+// Without those that another one covers.
+void SchemaAlgebra::add_alternative(Branches& made, Branch branch) {
+  constexpr size_t kCompared = 300;
+  if (!tracks_evaluated_ && made.size() >= kMany / 2 && made.size() < kCompared) {
+    for (const Branch& other : made) {
+      if (within(branch.shape, other.shape)) return;
+    }
+    std::erase_if(made, [&](const Branch& other) { return within(other.shape, branch.shape); });
+  }
+  made.push_back(std::move(branch));
+}
+
+bool SchemaAlgebra::value_within(ValueId a, ValueId b) const {
+  if (a == b || a == kNoValue || b == kAnyValue) return true;
+  const Literals &x = values_[a.id], &y = values_[b.id];
+  return std::includes(x.begin(), x.end(), y.begin(), y.end());
+}
+
+bool SchemaAlgebra::within(const Shape& a, const Shape& b) const {
+  using namespace json_type;
+  if ((a.types & ~b.types) != 0) return false;
+  if (a.has(kNumber) && !(a.numbers == b.numbers)) return false;
+  if (a.has(kString)) {
+    const bool words = a.words == b.words || b.words == r_.anything();
+    if (!words || a.min_length < b.min_length || a.max_length > b.max_length) return false;
+    if (b.only_strings && a.only_strings != b.only_strings) return false;
+  }
+  if (a.has(kArray)) {
+    if (a.min_items < b.min_items || a.max_items > b.max_items || (b.unique && !a.unique) ||
+        !b.contains.empty() || !value_within(a.items, b.items) ||
+        a.prefix.size() < b.prefix.size()) {
+      return false;
+    }
+    for (size_t i = 0; i < a.prefix.size(); ++i) {
+      if (!value_within(a.prefix[i], i < b.prefix.size() ? b.prefix[i] : b.items)) return false;
+    }
+  }
+  if (!a.has(kObject)) return true;
+  if (a.min_properties < b.min_properties || a.max_properties > b.max_properties ||
+      (b.names != a.names && b.names != r_.anything())) {
+    return false;
+  }
+  for (const ShapeProperty& theirs : b.properties) {
+    const auto mine = std::find_if(a.properties.begin(), a.properties.end(),
+                                   [&](const ShapeProperty& p) { return p.name == theirs.name; });
+    const ValueId value = mine == a.properties.end() ? kAnyValue : mine->value;
+    if (!value_within(value, theirs.value)) return false;
+    if (theirs.required && (mine == a.properties.end() || !mine->required)) return false;
+  }
+  const auto has_all = [](const std::vector<ShapeKeys>& some, const std::vector<ShapeKeys>& all) {
+    return std::all_of(some.begin(), some.end(), [&](const ShapeKeys& keys) {
+      return std::find(all.begin(), all.end(), keys) != all.end();
+    });
+  };
+  return has_all(b.rules, a.rules) && has_all(b.witnesses, a.witnesses);
 }
 
 bool SchemaAlgebra::intersect(Shape& shape, const Shape& other) {

@@ -73,6 +73,10 @@ class SchemaAlgebra {
   ValueId term_value(Term term, bool negated);
   const Branches& branches_of(uint32_t literal);
   bool intersect(Shape& shape, const Shape& other);
+  // Whether b plainly says nothing that a does not say too.
+  bool within(const Shape& a, const Shape& b) const;
+  bool value_within(ValueId a, ValueId b) const;
+  void add_alternative(Branches& made, Branch branch);
   void refine_strings(Shape& shape);
   void refine_array(Shape& shape);
   void refine_object(Shape& shape);

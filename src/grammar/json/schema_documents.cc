@@ -240,7 +240,15 @@ SchemaId SchemaDocuments::resolve_static(SchemaId from, const std::string& refer
                               base));
   }
   if (fragment.empty()) return resource->second;
-  if (fragment[0] == '/') return walk(resource->second, fragment, reference);
+  if (fragment[0] == '/') {
+    try {
+      return walk(resource->second, fragment, reference);
+    } catch (const Error&) {
+      // Many schemas of draft 4 have an `id` on the way and mean the document all the same.
+      if (resource->second == 0 || reference[0] != '#') throw;
+      return walk(0, fragment, reference);
+    }
+  }
   const auto anchor = by_uri_.find(base + "#" + fragment);
   if (anchor == by_uri_.end()) bad_reference(from, reference, "no such anchor");
   return anchor->second;

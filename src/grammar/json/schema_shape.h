@@ -39,6 +39,7 @@ struct ShapeProperty {
 struct ShapeKeys {
   Regex keys;
   ValueId value;
+  friend bool operator==(const ShapeKeys&, const ShapeKeys&) = default;
 };
 
 // From item `from` on, between min and max items have this value.
