@@ -7,7 +7,7 @@ import pytest
 
 from conftest import ROOT, SINTER
 
-FILES = ["README.md", "docs/gate.md", "docs/corpus.md", "docs/profile.md", "docs/recipes.md", "docs/compression.md", "docs/formats.md", "docs/performance.md"]
+FILES = ["README.md", "docs/gate.md", "docs/corpus.md", "docs/profile.md", "docs/recipes.md", "docs/compression.md", "docs/formats.md", "docs/performance.md", "docs/sampling.md"]
 # Targets of the Makefile that a test of the tests cannot run inside itself.
 MAKE_TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
 
